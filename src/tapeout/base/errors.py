@@ -1,0 +1,67 @@
+"""Every way a command can fail, and the exit code it ends with.
+
+The message of an error is what a user reads: one line that says what is wrong. `hint` says what to do about it.
+`code` is the stable word that `--json` reports; `exit_code` is what the process ends with. Both are documented in
+`docs/reference/exit-codes.md`.
+"""
+
+
+class TapeoutError(Exception):
+    """Something failed that no more precise error describes (exit code 1)."""
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(TapeoutError):
+    """The command line, a file given to a command, or `tapeout.toml` is not valid (exit code 2)."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class NotFound(TapeoutError):
+    """No issue, attempt, change or commit has that id (exit code 3)."""
+
+    code = "not-found"
+    exit_code = 3
+
+
+class Conflict(TapeoutError):
+    """Somebody else holds it, or it changed meanwhile: a lost claim, a stale lease (exit code 4)."""
+
+    code = "conflict"
+    exit_code = 4
+
+
+class NotAllowed(TapeoutError):
+    """The state of the issue or the caller's rights forbid it (exit code 5)."""
+
+    code = "not-allowed"
+    exit_code = 5
+
+
+class GateFailed(TapeoutError):
+    """The gate ran, and its verdict is fail (exit code 6)."""
+
+    code = "gate-failed"
+    exit_code = 6
+
+
+class EnvironmentProblem(TapeoutError):
+    """This machine or repository cannot do it now: no git repository, full disk, missing program (exit code 7)."""
+
+    code = "environment"
+    exit_code = 7
+
+
+class Busy(TapeoutError):
+    """Another process holds what this one needs, such as a floor that already runs (exit code 8)."""
+
+    code = "busy"
+    exit_code = 8

@@ -1,0 +1,151 @@
+"""Where things live: the user's repository, and Tapeout's state directory outside it.
+
+Paths are plain strings: importing pathlib would cost every tracker command 4 ms.
+"""
+
+import hashlib
+import os
+import sys
+from typing import NamedTuple
+
+from tapeout.base.errors import EnvironmentProblem
+
+HOME_VARIABLE = "TAPEOUT_HOME"
+"""Environment variable that replaces the platform's user state directory."""
+
+REPOSITORY_VARIABLE = "TAPEOUT_REPOSITORY"
+"""Environment variable that names the repository; set for agents, whose current folder is a workspace."""
+
+
+class Repository(NamedTuple):
+    """The user's git repository."""
+
+    root: str
+    """Work tree, or the git directory itself when the repository is bare."""
+    git_dir: str
+    """The common git directory: the same for every worktree of one repository."""
+
+    @property
+    def name(self) -> str:
+        """Folder name, for people."""
+        return os.path.basename(self.root.rstrip("/")).removesuffix(".git") or "repository"
+
+
+class StatePaths(NamedTuple):
+    """The state directory of one repository."""
+
+    root: str
+
+    @property
+    def tracker_db(self) -> str:
+        """SQLite index and outbox of the tracker."""
+        return os.path.join(self.root, "tracker.db")
+
+    @property
+    def hub(self) -> str:
+        """The floor's bare repository."""
+        return os.path.join(self.root, "hub.git")
+
+    @property
+    def bells(self) -> str:
+        """Named pipes through which writers wake listeners."""
+        return os.path.join(self.root, "bells")
+
+    @property
+    def workspaces(self) -> str:
+        """One folder an attempt."""
+        return os.path.join(self.root, "workspaces")
+
+    @property
+    def terminals(self) -> str:
+        """Terminal recordings, one asciicast an attempt."""
+        return os.path.join(self.root, "terminals")
+
+    @property
+    def transcripts(self) -> str:
+        """What was said in each session, one JSONL file an attempt."""
+        return os.path.join(self.root, "transcripts")
+
+    @property
+    def evidence(self) -> str:
+        """Logs of gate runs, one folder a run."""
+        return os.path.join(self.root, "evidence")
+
+    @property
+    def gate(self) -> str:
+        """Clean checkouts in which the gate runs."""
+        return os.path.join(self.root, "gate")
+
+    @property
+    def logs(self) -> str:
+        """What our own processes printed: the floor, workers, gate runs."""
+        return os.path.join(self.root, "logs")
+
+    @property
+    def floor_lock(self) -> str:
+        """Held by the one running floor; says which process that is."""
+        return os.path.join(self.root, "floor.lock")
+
+    @property
+    def queue_lock(self) -> str:
+        """Held by the one process that gates and lands."""
+        return os.path.join(self.root, "queue.lock")
+
+
+def tapeout_home() -> str:
+    """`$TAPEOUT_HOME`, else the platform's user state directory for tapeout."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return os.path.abspath(chosen)
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support/tapeout")
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "tapeout")
+
+
+def find_repository(start: str | None = None) -> Repository:
+    """The git repository that `start` (default: `$TAPEOUT_REPOSITORY`, else the current folder) lies in.
+
+    Raises:
+        EnvironmentProblem: there is none.
+    """
+    origin = os.path.realpath(start or os.environ.get(REPOSITORY_VARIABLE) or os.getcwd())
+    folder = origin
+    while True:
+        dot_git = os.path.join(folder, ".git")
+        if os.path.isdir(dot_git):
+            return Repository(folder, dot_git)
+        if os.path.isfile(dot_git):
+            return Repository(folder, _linked_git_dir(dot_git))
+        if _is_bare(folder):
+            return Repository(folder, folder)
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            raise EnvironmentProblem(
+                f"{origin} is not inside a git repository",
+                hint="run `git init` there, or go to a folder of your repository",
+            )
+        folder = parent
+
+
+def state_paths(repository: Repository) -> StatePaths:
+    """The state directory of a repository: a readable name and a digest of the git directory's path."""
+    digest = hashlib.sha256(repository.git_dir.encode(errors="surrogateescape")).hexdigest()[:12]
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in repository.name)[:40]
+    return StatePaths(os.path.join(tapeout_home(), f"{name}-{digest}"))
+
+
+def _is_bare(folder: str) -> bool:
+    return all(os.path.exists(os.path.join(folder, part)) for part in ("HEAD", "objects", "refs"))
+
+
+def _linked_git_dir(dot_git: str) -> str:
+    """The common git directory of a linked worktree or submodule, whose `.git` is a file."""
+    with open(dot_git, encoding="utf-8", errors="surrogateescape") as file:
+        target = file.read().strip().removeprefix("gitdir:").strip()
+    git_dir = os.path.realpath(os.path.join(os.path.dirname(dot_git), target))
+    common = os.path.join(git_dir, "commondir")
+    if not os.path.exists(common):
+        return git_dir
+    with open(common, encoding="utf-8", errors="surrogateescape") as file:
+        return os.path.realpath(os.path.join(git_dir, file.read().strip()))
