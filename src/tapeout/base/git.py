@@ -1,0 +1,156 @@
+"""Thin helpers over pygit2 for bare repositories of our own: no program, hook or filter of anybody runs.
+ What may go wrong: two processes make the same repository at once (one wins, both succeed); a ref moves
+meanwhile (`move_ref` says so and changes nothing); a source repository is damaged or hostile (only its
+objects and refs are read, every object is hashed again by libgit2).
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Sequence
+
+import pygit2
+
+from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.ids import new_id
+
+IDENTITY_NAME = "tapeout"
+IDENTITY_EMAIL = "tapeout@localhost"
+
+STALE_LOCK = 5.0
+"""Seconds after which the lock of a ref is taken for a dead process's: holding it takes microseconds."""
+
+
+def ensure_bare(path: str) -> pygit2.Repository:
+    """The bare repository at `path`, made if it is not there; safe when several processes do so at once.
+
+    It never collects garbage by itself: packing happens only under our own lock.
+
+    Raises:
+        EnvironmentProblem: it cannot be made or opened.
+    """
+    if os.path.exists(os.path.join(path, "HEAD")):
+        return open_bare(path)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    draft = f"{path}.new-{new_id()}"
+    try:
+        made = pygit2.init_repository(draft, bare=True, initial_head="main")
+        made.config["gc.auto"] = 0
+        made.free()
+        with contextlib.suppress(
+            OSError
+        ):  # somebody else was first: a folder that is not empty is never replaced
+            os.rename(draft, path)
+    except (pygit2.GitError, OSError) as error:
+        raise EnvironmentProblem(f"cannot create the repository {path}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return open_bare(path)
+
+
+def open_bare(path: str) -> pygit2.Repository:
+    """Open the repository at exactly `path`.
+
+    Raises:
+        EnvironmentProblem: there is none, or it is damaged.
+    """
+    try:
+        return pygit2.Repository(path, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+    except pygit2.GitError as error:
+        raise EnvironmentProblem(f"cannot open the repository {path}: {error}") from error
+
+
+def move_ref(repository: pygit2.Repository, name: str, new: str, old: str | None) -> bool:
+    """Point `name` at commit `new` if it is at `old` (None: if it does not exist); whether that was so.
+
+    Compare-and-swap under git's own lock on the ref: of several who try the same move, one gets True. A lock
+    that a killed process left behind is broken after `STALE_LOCK` seconds.
+
+    Raises:
+        EnvironmentProblem: the ref cannot be written for another reason, such as a full disk.
+    """
+    deadline = time.monotonic() + 3 * STALE_LOCK
+    while True:
+        try:
+            return _try_move(repository, name, new, old)
+        except (pygit2.GitError, OSError) as error:  # OSError: somebody else holds the ref's lock
+            if resolve(repository, name) != old:
+                return False
+            lock = os.path.join(repository.path, name + ".lock")
+            locked = isinstance(error, OSError) and os.path.lexists(lock)
+            if not locked or time.monotonic() > deadline:
+                raise EnvironmentProblem(f"cannot move {name}: {error}") from error
+            _break_stale_lock(repository, lock)
+            time.sleep(0.005)
+
+
+def _break_stale_lock(repository: pygit2.Repository, lock: str) -> None:
+    """Remove a lock that its holder cannot release any more; one breaker at a time, so never a fresh one."""
+    with open(os.path.join(repository.path, "tapeout-locks"), "wb") as guard, contextlib.suppress(OSError):
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if time.time() - os.lstat(lock).st_mtime > STALE_LOCK:
+            os.unlink(lock)
+
+
+def _try_move(repository: pygit2.Repository, name: str, new: str, old: str | None) -> bool:
+    if old is None:
+        try:
+            repository.references.create(name, new, force=False)
+        except pygit2.AlreadyExistsError:
+            return False
+        return True
+    reference = repository.references.get(name)
+    if reference is None or str(reference.target) != old:
+        return False
+    reference.set_target(new)  # libgit2 compares with the value that `reference` was loaded with
+    return True
+
+
+def resolve(repository: pygit2.Repository, name: str) -> str | None:
+    """The commit id that a ref (full name) points to, or None if there is no such ref."""
+    reference = repository.references.get(name)
+    if reference is None:
+        return None
+    try:
+        return str(reference.resolve().target)
+    except (KeyError, pygit2.GitError):
+        return None
+
+
+def import_objects(repository: pygit2.Repository, source: str, refspecs: Sequence[str]) -> None:
+    """Fetch `refspecs` from the repository at the local path `source` without running any program or hook
+    of it.
+
+    Raises:
+        EnvironmentProblem: the source cannot be read, or lacks a ref.
+    """
+    try:
+        remote = repository.remotes.create_anonymous(os.path.abspath(source))
+        remote.fetch(list(refspecs), prune=pygit2.enums.FetchPrune.NO_PRUNE)
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        raise EnvironmentProblem(f"cannot fetch from {source}: {error}") from error
+
+
+def is_ancestor(repository: pygit2.Repository, ancestor: str, descendant: str) -> bool:
+    """Whether `descendant` contains `ancestor`; a commit contains itself. False if either is missing."""
+    if ancestor not in repository or descendant not in repository:
+        return False
+    return ancestor == descendant or repository.descendant_of(descendant, ancestor)
+
+
+def read_blob(repository: pygit2.Repository, commit: str, path: str) -> bytes | None:
+    """Content of the file at `path` in a commit's tree; None if there is no such file."""
+    try:
+        found = repository[commit].peel(pygit2.Commit).tree / path
+    except (KeyError, ValueError, TypeError):
+        return None
+    return found.data if isinstance(found, pygit2.Blob) else None
+
+
+def signature(
+    name: str = IDENTITY_NAME, email: str = IDENTITY_EMAIL, at: float | None = None
+) -> pygit2.Signature:
+    """Who and when for a commit of ours; `at` is Unix time in seconds, now by default, recorded in UTC."""
+    return pygit2.Signature(name, email, int(time.time() if at is None else at), 0)

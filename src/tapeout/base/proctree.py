@@ -1,0 +1,229 @@
+"""Process trees: which processes are below this one, and how to end them to the last.
+
+`base/processes.py` is the door; this file is how it keeps its promises.
+"""
+
+import asyncio.subprocess
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection
+from weakref import WeakValueDictionary
+
+import psutil
+
+from tapeout.base.errors import NotFound
+
+KILL_PATIENCE = 10.0
+"""Seconds after which processes that survive SIGKILL (stuck in the kernel, or another user's) are left."""
+
+Started = subprocess.Popen[bytes] | asyncio.subprocess.Process
+Finder = Callable[[], list[psutil.Process]]
+"""Looks at the system each time that it is called."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+_BOOT_STEP = 1e7
+"""Seconds, more than any machine runs: the distance between the numbers of two boots in a start time."""
+
+_started: WeakValueDictionary[int, Started] = WeakValueDictionary()
+_started_lock = threading.Lock()
+
+
+def _load_prctl() -> Callable[..., int] | None:
+    try:
+        function = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+    function.restype = ctypes.c_int
+    return function if LINUX else None
+
+
+LINUX: bool = sys.platform.startswith("linux")
+PRCTL = _load_prctl()  # loaded here: nothing may be looked up between fork and exec
+
+
+def become_subreaper() -> bool:
+    """Make this process inherit its orphaned descendants; False where the system cannot."""
+    return PRCTL is not None and PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def remember(process: Started) -> None:
+    """Note that this child has an owner, through whom alone it is reaped."""
+    with _started_lock:
+        _started[process.pid] = process
+
+
+def was_started_here(pid: int) -> bool:
+    """Whether that child was started by this program (and not inherited), and has not been reaped yet."""
+    with _started_lock:
+        owner = _started.get(pid)
+    return owner is not None and owner.returncode is None
+
+
+def reap(pid: int) -> None:
+    """Reap a child that ended; through its own object if it has one, so that no exit code is lost."""
+    with _started_lock:
+        owner = _started.get(pid)
+    if owner is not None and owner.returncode is None:
+        if isinstance(owner, subprocess.Popen):
+            owner.poll()
+        return  # asyncio's own watcher reaps the others
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def end_descendants(grace: float = 1.0, keep: Collection[int] = ()) -> int:
+    """End and reap all descendants of this process, however they detached; how many were ended.
+
+    They get SIGTERM and `grace` seconds, then SIGKILL. `keep` names pids to spare, with what is below them.
+    Orphans that left the tree are found only if this process called `become_subreaper` before.
+    """
+    return len(end_found(lambda: below(psutil.Process(), keep), grace))
+
+
+def end_marked(marker: str, value: str) -> int:
+    """Kill every process of this user whose environment holds `marker=value`, and all below; how many.
+
+    For the sweep after a crash, when nobody is left who inherited them. This process and its ancestors are
+    spared.
+    """
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+
+    def find() -> list[psutil.Process]:
+        found: dict[int, psutil.Process] = {}
+        for process in psutil.process_iter():
+            if process.pid not in spared and _is_mine(process) and has_mark(process, marker, value):
+                found[process.pid] = process
+                found.update((child.pid, child) for child in below(process, spared))
+        return list(found.values())
+
+    return len(end_found(find, grace=0))
+
+
+def end_found(find: Finder, grace: float) -> set[int]:
+    """End and reap what `find` finds, until it finds nothing alive; the pids of those that were ended."""
+    ended: set[int] = set()
+    targets = _alive(find())
+    if targets and grace > 0:
+        _signal(targets, signal.SIGTERM, ended)
+        deadline = time.monotonic() + grace
+        while targets and time.monotonic() < deadline:
+            time.sleep(0.01)
+            targets = _alive(find())
+    deadline = time.monotonic() + KILL_PATIENCE
+    while targets and time.monotonic() < deadline:
+        _stop_all(find, targets, ended)
+        _signal(_alive(find()), signal.SIGKILL, ended)
+        time.sleep(0.002)
+        targets = _alive(find())
+    return ended
+
+
+def below(root: psutil.Process, keep: Collection[int] = ()) -> list[psutil.Process]:
+    """Descendants of `root`, parents before children, without those in `keep` and what is below them."""
+    spared: set[int] = set()
+    kept = []
+    with contextlib.suppress(psutil.Error):
+        for process in root.children(recursive=True):
+            if process.pid in keep or _parent(process) in spared:
+                spared.add(process.pid)
+            else:
+                kept.append(process)
+    return kept
+
+
+def has_mark(process: psutil.Process, marker: str, value: str) -> bool:
+    """Whether the environment that a process was started with holds `marker=value`."""
+    try:
+        return process.environ().get(marker) == value
+    except (psutil.Error, OSError):
+        return False
+
+
+def start_time(pid: int) -> float:
+    """When a process was started: with its pid, its identity. A number to compare, no date.
+
+    On Linux seconds since boot plus a part that differs for each boot, so that setting the clock does not
+    change it.
+
+    Raises:
+        NotFound: no such process.
+    """
+    try:
+        if not LINUX:
+            return float(psutil.Process(pid).create_time())
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        return _boot_number() * _BOOT_STEP + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError, psutil.Error) as error:
+        raise NotFound(f"no process has the pid {pid}") from error
+
+
+def is_alive(pid: int, started: float) -> bool:
+    """Whether the process with this pid and start time still runs; one that waits to be reaped does not."""
+    try:
+        same = abs(start_time(pid) - started) < 0.005
+        return same and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (NotFound, psutil.Error, ValueError, OverflowError):
+        return False
+
+
+def _boot_number() -> int:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return int(file.read(4), 16)
+    except (OSError, ValueError):
+        return 0
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.Error:
+        return -1
+
+
+def _is_mine(process: psutil.Process) -> bool:
+    try:
+        return bool(process.uids().real == os.getuid())
+    except psutil.Error:
+        return False
+
+
+def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those still running; children of ours that ended are reaped on the way."""
+    alive = []
+    for process in processes:
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE:
+                alive.append(process)
+                continue
+        except psutil.Error:
+            continue
+        reap(process.pid)
+    return alive
+
+
+def _stop_all(find: Finder, targets: list[psutil.Process], ended: set[int]) -> None:
+    """Stop everything until a look finds nothing new: what is stopped cannot fork."""
+    stopped: set[int] = set()
+    fresh = targets
+    for _ in range(100):
+        _signal(fresh, signal.SIGSTOP, ended)
+        stopped.update(process.pid for process in fresh)
+        fresh = [process for process in _alive(find()) if process.pid not in stopped]
+        if not fresh:
+            return
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals, ended: set[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            process.send_signal(number)
+            ended.add(process.pid)
