@@ -185,8 +185,7 @@ def _message(error: Any, location: Sequence[str | int]) -> str:
         return "at least one [[check]] is required" if tuple(location) == ("check",) else "is required"
     if error["type"] == "extra_forbidden":
         return "is not a known field"
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return message
+    return str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _line_of(text: str, location: Sequence[str | int]) -> int:

@@ -1,0 +1,29 @@
+"""The tracker: issues, leases, attempts and changes, as operations in an append-only log that lives in git.
+
+Truth is the log of operations (`operations`); state is a deterministic fold of it (`fold`) into an SQLite index
+(`schema`, `queries`). A write is one SQLite transaction that adds the operation and folds it, so a claim is atomic and
+survives kill -9; the index is also the outbox, from which operations go to `refs/tapeout/log/<replica>` of the hub
+(`gitlog`). Listeners are woken by named pipes (`doorbell`), never by polling.
+
+What may go wrong: the index is deleted or damaged (it is made again from git), the disk is full (the write fails as a
+whole, with one line), a worker comes back after its lease was taken over (its writes are refused by the fencing token).
+
+    from tapeout.base.paths import find_repository, state_paths
+    from tapeout.tracker import Draft, Tracker
+
+    with Tracker.open(state_paths(find_repository()), actor="ada") as tracker:
+        issue = tracker.create(Draft("Parse tags", acceptance="- `#tag` becomes a label"))
+        lease = tracker.claim(issue.id, owner="ada")
+"""
+
+from tapeout.tracker.attempts import AttemptCommands
+from tapeout.tracker.changes import ChangeCommands
+from tapeout.tracker.issues import Draft, IssueCommands
+from tapeout.tracker.queries import Counts, Filter
+
+
+class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
+    """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
+
+
+__all__ = ["Counts", "Draft", "Filter", "Tracker"]

@@ -1,0 +1,124 @@
+"""What a worker reports of its attempt. Every write is fenced by the attempt's lease."""
+
+import time
+from typing import Any
+
+from tapeout.base.errors import NotAllowed
+from tapeout.base.ids import new_id
+from tapeout.tracker import queries
+from tapeout.tracker.leases import LeaseCommands
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Outcome
+
+
+class AttemptCommands(LeaseCommands):
+    """Attempts and the changes that they submit."""
+
+    def start_attempt(
+        self, lease: Lease, attempt: str, *, agent: str, host: str, pid: int, pid_started: float
+    ) -> Attempt:
+        """Begin an attempt on the leased issue; its number counts up from 1."""
+        with self._writing():
+            self._fence(lease)
+            number = len(queries.attempts(self._connection, issue=lease.issue)) + 1
+            data = {"attempt": attempt, "number": number, "agent": agent}
+            data |= {"host": host, "pid": pid, "pid_started": pid_started}
+            self._append(lease.issue, "attempt-started", data)
+            return queries.attempt(self._connection, attempt)
+
+    def update_attempt(self, lease: Lease, attempt: str, **fields: Any) -> None:
+        """Report progress: any of state, base, head, rounds, tokens_used, tokens_window."""
+        with self._writing():
+            self._fence(lease)
+            self._append(lease.issue, "attempt-updated", {"attempt": attempt, **fields})
+
+    def end_attempt(
+        self,
+        lease: Lease,
+        attempt: str,
+        outcome: Outcome,
+        detail: str,
+        *,
+        head: str | None = None,
+        give_up: str | None = None,
+    ) -> None:
+        """End an attempt and release its lease, in one transaction.
+
+        Args:
+            give_up: why no agent should go on with the issue; it then needs a person.
+        """
+        with self._writing():
+            issue = self._fence(lease)
+            running = queries.attempt(self._connection, attempt)
+            if running.outcome is not None:
+                raise NotAllowed(f"attempt {attempt} has ended already ({running.outcome})")
+            data = {"attempt": attempt, "outcome": outcome, "detail": detail, "head": head}
+            self._append(lease.issue, "attempt-ended", data)
+            self._withdraw_open_changes(attempt)
+            if issue.status == "open":
+                if give_up:
+                    self._append(lease.issue, "gave-up", {"reason": give_up})
+                self._append(lease.issue, "released", {"token": lease.token})
+
+    def submit(self, lease: Lease, attempt: str, *, commit: str, base: str) -> Change:
+        """Put a commit into the queue.
+
+        Raises:
+            NotAllowed: the attempt has a change in the queue, or the issue is closed.
+        """
+        with self._writing():
+            if self._fence(lease).status == "closed":
+                raise NotAllowed(f"{lease.issue} was closed meanwhile")
+            if any(change.attempt == attempt for change in self._open_changes(lease.issue)):
+                raise NotAllowed(f"attempt {attempt} has a change in the queue already")
+            change = new_id()
+            data = {"change": change, "attempt": attempt, "commit": commit, "base": base}
+            self._append(lease.issue, "change-submitted", data)
+            return queries.change(self._connection, change)
+
+    def attempt(self, prefix: str) -> Attempt:
+        """One attempt, by id or by the start of its id."""
+        with self._reading() as connection:
+            return queries.attempt(connection, prefix)
+
+    def attempts(self, issue: str | None = None, *, running: bool = False) -> list[Attempt]:
+        """Attempts, oldest first: of one issue, or all that have not ended."""
+        with self._reading() as connection:
+            return queries.attempts(connection, issue=issue, running=running)
+
+    def budget_attempts(self, issue: str) -> list[Attempt]:
+        """The attempts that count against the issue's budget: those since it was last reopened."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT budget_from FROM issues WHERE id = ?", (issue,)).fetchone()
+            since = row[0] if row else 0
+            return [a for a in queries.attempts(connection, issue=issue) if a.started_at > since]
+
+    def set_activity(self, attempt: str, text: str, used: int | None = None, window: int | None = None) -> None:
+        """What an attempt is doing right now, for the live view only: it is not part of the log."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO activity VALUES (?, ?, ?, ?, ?) ON CONFLICT(attempt) DO UPDATE SET text = excluded.text,"
+                " used = coalesce(excluded.used, used), window = coalesce(excluded.window, window), at = excluded.at",
+                (attempt, text, used, window, time.time()),
+            )
+
+    def activity(self) -> dict[str, tuple[str, int | None, int | None]]:
+        """Attempt id to what it is doing, tokens used and window size."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT attempt, text, used, window FROM activity").fetchall()
+            return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+    def give_up(self, lease: Lease, reason: str) -> None:
+        """Mark the leased issue as one that needs a person, and release it."""
+        with self._writing():
+            self._fence(lease)
+            self._append(lease.issue, "gave-up", {"reason": reason})
+            self._append(lease.issue, "released", {"token": lease.token})
+
+    def _open_changes(self, issue: str) -> list[Change]:
+        return queries.changes(self._connection, states=OPEN_CHANGE_STATES, issue=issue)
+
+    def _withdraw_open_changes(self, attempt: str) -> None:
+        """A change whose attempt is over has nobody to refine it; only one already past its verdict goes on."""
+        for change in queries.changes(self._connection, states=("queued", "gating")):
+            if change.attempt == attempt:
+                self._append(change.issue, "change-moved", {"change": change.id, "state": "withdrawn"})

@@ -1,0 +1,328 @@
+"""What people and agents do to issues: create, edit, comment, connect, close."""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast, get_args
+
+from tapeout.base.errors import NotAllowed, UsageError
+from tapeout.base.ids import new_id
+from tapeout.tracker import queries
+from tapeout.tracker.model import (
+    DEPENDENCY_KINDS,
+    ISSUE_TYPES,
+    PERSON_RESOLUTIONS,
+    PRIORITIES,
+    Comment,
+    Dependency,
+    Event,
+    Issue,
+    IssueType,
+)
+from tapeout.tracker.store import Store, checked_text
+
+MAX_TITLE = 300
+"""Longest title, in characters."""
+
+_LABEL = re.compile(r"[^\s,\x00-\x1f\x7f]{1,80}")
+
+
+class Draft(NamedTuple):
+    """An issue that is not filed yet."""
+
+    title: str
+    body: str = ""
+    acceptance: str = ""
+    type: IssueType = "task"
+    priority: int = 2
+    labels: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    parent: str | None = None
+    agent: str | None = None
+    assignee: str | None = None
+    deferred_until: float | None = None
+    depends_on: tuple[str, ...] = ()
+    """Issues that must close first: ids, or local names of other drafts filed together with this one."""
+    name: str | None = None
+    """Local name, by which other drafts filed together can refer to this one."""
+
+
+class IssueCommands(Store):
+    """Issues and everything that hangs on them."""
+
+    def create(self, draft: Draft) -> Issue:
+        """File one issue."""
+        return self.create_many([draft])[0]
+
+    def create_many(self, drafts: Sequence[Draft]) -> list[Issue]:
+        """File issues in one transaction: all of them or none.
+
+        Raises:
+            UsageError: a field is not valid, a local name is used twice, or the dependencies form a cycle.
+            NotFound: a parent or dependency does not exist.
+        """
+        checked = [_checked_draft(draft) for draft in drafts]
+        names = [draft.name for draft in checked if draft.name]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise UsageError(f"two issues have the local name {repeated[0]!r}")
+        with self._writing():
+            identities = [self._fresh_id() for _ in checked]
+            local = {draft.name: identity for draft, identity in zip(checked, identities, strict=True) if draft.name}
+            targets = [[self._target(name, local) for name in draft.depends_on] for draft in checked]
+            _refuse_cycles(dict(zip(identities, targets, strict=True)))
+            for draft, identity, depends in zip(checked, identities, targets, strict=True):
+                self._append(identity, "created", self._creation(draft, depends, local))
+            return [queries.issue(self._connection, identity) for identity in identities]
+
+    def resolve(self, prefix: str) -> str:
+        """The full id of the issue that a person or agent means by `prefix`."""
+        with self._reading() as connection:
+            return queries.resolve(connection, prefix)
+
+    def issue(self, prefix: str) -> Issue:
+        """One issue, by id or by the start of its id."""
+        with self._reading() as connection:
+            return queries.issue(connection, queries.resolve(connection, prefix))
+
+    def issues(self, wanted: queries.Filter = queries.Filter(), limit: int = -1) -> list[Issue]:  # noqa: B008
+        """Issues that fit the filter; a negative limit means all."""
+        with self._reading() as connection:
+            return queries.issues(connection, wanted, limit)
+
+    def ready(self, limit: int = -1, now: float | None = None) -> list[Issue]:
+        """Issues that a worker could start now, most urgent first."""
+        with self._reading() as connection:
+            return queries.ready(connection, time.time() if now is None else now, limit)
+
+    def counts(self) -> queries.Counts:
+        """How many issues are in which state."""
+        with self._reading() as connection:
+            return queries.counts(connection, time.time())
+
+    def next_wake(self) -> float | None:
+        """The next moment (unix time) at which the passing of time alone makes an issue ready."""
+        with self._reading() as connection:
+            return queries.next_wake(connection, time.time())
+
+    def dependencies(self, identity: str) -> list[Dependency]:
+        """What an issue depends on, and what depends on it."""
+        with self._reading() as connection:
+            return queries.dependencies(connection, identity)
+
+    def blockers(self, identity: str) -> list[str]:
+        """Ids of the open issues that an issue waits for."""
+        with self._reading() as connection:
+            return queries.blockers(connection, identity)
+
+    def comments(self, identity: str) -> list[Comment]:
+        """Comments on an issue, oldest first."""
+        with self._reading() as connection:
+            return queries.comments(connection, identity)
+
+    def events(self, *, after: int = 0, issue: str | None = None, limit: int | None = None) -> list[Event]:
+        """What happened, oldest first; with `limit`, only the newest so many."""
+        with self._reading() as connection:
+            return list(queries.events(connection, after=after, issue=issue, limit=limit))
+
+    def edit(
+        self,
+        prefix: str,
+        fields: dict[str, Any],
+        *,
+        add_labels: Iterable[str] = (),
+        remove_labels: Iterable[str] = (),
+    ) -> Issue:
+        """Set fields of an issue (title, body, acceptance, type, priority, scope, parent, agent, assignee,
+        deferred_until) and add or remove labels, in one transaction."""
+        fields = {name: _checked_field(name, value) for name, value in fields.items()}
+        labels = {"add": [_checked_label(label) for label in add_labels], "remove": list(remove_labels)}
+        with self._writing():
+            identity = queries.resolve(self._connection, prefix)
+            if fields.get("parent"):
+                fields["parent"] = self._parent(identity, fields["parent"])
+            if fields:
+                self._append(identity, "fields-set", fields)
+            if labels["add"] or labels["remove"]:
+                self._append(identity, "labels-changed", labels)
+            return queries.issue(self._connection, identity)
+
+    def comment(self, prefix: str, text: str) -> Comment:
+        """Add a comment."""
+        if not checked_text(text, "comment").strip():
+            raise UsageError("the comment is empty")
+        with self._writing():
+            identity = queries.resolve(self._connection, prefix)
+            operation = self._append(identity, "commented", {"text": text})
+            return Comment(operation.id, operation.actor, operation.at, text)
+
+    def add_dependency(self, prefix: str, target: str, kind: str = "blocks") -> Dependency:
+        """Make an issue depend on another.
+
+        Raises:
+            NotAllowed: it would depend on itself, or two issues would wait for each other.
+        """
+        with self._writing():
+            dependency = self._dependency(prefix, target, kind)
+            if dependency.issue == dependency.target:
+                raise NotAllowed(f"{dependency.issue} cannot depend on itself")
+            if kind == "blocks" and queries.would_cycle(self._connection, dependency.issue, dependency.target):
+                raise NotAllowed(f"{dependency.target} already waits for {dependency.issue}: that would be a cycle")
+            data = {"target": dependency.target, "kind": dependency.kind}
+            self._append(dependency.issue, "dependency-added", data)
+            return dependency
+
+    def remove_dependency(self, prefix: str, target: str, kind: str = "blocks") -> Dependency:
+        """Remove a dependency; removing one that is not there changes nothing."""
+        with self._writing():
+            dependency = self._dependency(prefix, target, kind)
+            data = {"target": dependency.target, "kind": dependency.kind}
+            self._append(dependency.issue, "dependency-removed", data)
+            return dependency
+
+    def close_issue(self, prefix: str, resolution: str = "done", note: str = "") -> Issue:
+        """Close an issue by a person's decision; changes of it that wait in the queue are withdrawn.
+
+        Raises:
+            NotAllowed: it is closed already, or the resolution is `landed`, which only a landing gives.
+        """
+        if resolution == "landed":
+            raise NotAllowed("only a landing closes an issue as landed", hint="use --as done")
+        if resolution not in PERSON_RESOLUTIONS:
+            raise UsageError(f"{resolution!r} is not one of {', '.join(PERSON_RESOLUTIONS)}")
+        with self._writing():
+            issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
+            if issue.status == "closed":
+                raise NotAllowed(f"{issue.id} is closed already ({issue.resolution})")
+            if note:
+                self._append(issue.id, "commented", {"text": checked_text(note, "note")})
+            self._append(issue.id, "closed", {"resolution": resolution})
+            return queries.issue(self._connection, issue.id)
+
+    def reopen(self, prefix: str) -> Issue:
+        """Open a closed issue again, or give one that needs a person a fresh start with a full budget."""
+        with self._writing():
+            issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
+            if issue.status == "open" and not issue.needs_person:
+                raise NotAllowed(f"{issue.id} is open already")
+            self._append(issue.id, "reopened", {})
+            return queries.issue(self._connection, issue.id)
+
+    def record(self, kind: str, data: dict[str, Any], issue: str = "") -> None:
+        """Write down something that happened, for people to read in `tapeout logs`."""
+        with self._writing():
+            self._append(issue, "noted", {"what": kind, **data})
+
+    def _fresh_id(self) -> str:
+        while True:
+            identity = new_id()
+            if self._connection.execute("SELECT 1 FROM issues WHERE id = ?", (identity,)).fetchone() is None:
+                return identity
+
+    def _target(self, name: str, local: dict[str, str]) -> str:
+        return local.get(name) or queries.resolve(self._connection, name)
+
+    def _creation(self, draft: Draft, depends: list[str], local: dict[str, str]) -> dict[str, Any]:
+        """Data of a `created` operation: what differs from an empty issue."""
+        data: dict[str, Any] = {"title": draft.title, "type": draft.type, "priority": draft.priority}
+        for field in ("body", "acceptance", "agent", "assignee", "deferred_until"):
+            value = getattr(draft, field)
+            if value:
+                data[field] = value
+        if draft.parent:
+            data["parent"] = self._target(draft.parent, local)
+        if draft.labels:
+            data["labels"] = sorted(set(draft.labels))
+        if draft.scope:
+            data["scope"] = list(draft.scope)
+        if depends:
+            data["dependencies"] = [[target, "blocks"] for target in dict.fromkeys(depends)]
+        return data
+
+    def _dependency(self, prefix: str, target: str, kind: str) -> Dependency:
+        if kind not in DEPENDENCY_KINDS:
+            raise UsageError(f"{kind!r} is not one of {', '.join(DEPENDENCY_KINDS)}")
+        return Dependency(
+            queries.resolve(self._connection, prefix),
+            queries.resolve(self._connection, target),
+            kind,
+        )
+
+    def _parent(self, identity: str, prefix: str) -> str:
+        """The parent's id, if it is not the issue itself or one of its descendants."""
+        parent: str | None = queries.resolve(self._connection, prefix)
+        step = parent
+        while step is not None:
+            if step == identity:
+                raise NotAllowed(f"{parent} is {identity} itself or below it, so it cannot be its parent")
+            step = queries.issue(self._connection, step).parent
+        return cast("str", parent)
+
+
+def _refuse_cycles(edges: dict[str, list[str]]) -> None:
+    """Among issues that are filed together, nobody may wait for himself; older issues cannot wait for new ones."""
+    done: set[str] = set()
+    for start in edges:
+        trail: list[str] = []
+        stack = [(start, iter(edges[start]))]
+        trail.append(start)
+        while stack:
+            node, targets = stack[-1]
+            target = next((t for t in targets if t in edges and t not in done), None)
+            if target is None:
+                stack.pop()
+                trail.pop()
+                done.add(node)
+            elif target in trail:
+                raise UsageError("the dependencies of these issues form a cycle")
+            else:
+                trail.append(target)
+                stack.append((target, iter(edges[target])))
+
+
+def _checked_draft(draft: Draft) -> Draft:
+    names = (
+        "title",
+        "body",
+        "acceptance",
+        "type",
+        "priority",
+        "scope",
+        "agent",
+        "assignee",
+        "deferred_until",
+    )
+    checked = {name: _checked_field(name, getattr(draft, name)) for name in names}
+    labels = tuple(_checked_label(label) for label in draft.labels)
+    return draft._replace(**checked, labels=labels)
+
+
+def _checked_label(label: str) -> str:
+    if not _LABEL.fullmatch(label):
+        raise UsageError(f"{label!r} is not a label: 1 to 80 characters, without spaces and commas")
+    return label
+
+
+def _checked_field(name: str, value: Any) -> Any:
+    if name == "title":
+        return _checked_title(value)
+    if name == "type" and value not in get_args(IssueType):
+        raise UsageError(f"{value!r} is not an issue type: {', '.join(ISSUE_TYPES)}")
+    if name == "priority" and value not in PRIORITIES:
+        raise UsageError(f"{value!r} is not a priority: 0 (most urgent) to 4")
+    if name == "scope":
+        return [checked_text(glob, "scope") for glob in value]
+    if isinstance(value, str):
+        return checked_text(value, name)
+    return value
+
+
+def _checked_title(title: str) -> str:
+    title = " ".join(checked_text(title, "title").split())
+    if not title:
+        raise UsageError("the title is empty")
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in title):
+        raise UsageError("the title holds control characters")
+    if len(title) > MAX_TITLE:
+        raise UsageError(f"the title is {len(title)} characters long, {MAX_TITLE} is the most")
+    return title

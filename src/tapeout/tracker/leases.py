@@ -1,0 +1,116 @@
+"""Claims: one live lease an issue. The identity of a holder is its attempt, and its writes carry a fencing token."""
+
+import time
+from datetime import UTC, datetime
+
+from tapeout.base.errors import Conflict, NotAllowed, NotFound
+from tapeout.tracker import queries
+from tapeout.tracker.model import Issue, Lease
+from tapeout.tracker.store import Store
+
+DEFAULT_LEASE_SECONDS = 60.0
+
+
+class LeaseCommands(Store):
+    """Claim, renew, release."""
+
+    def claim(
+        self, prefix: str, owner: str, seconds: float = DEFAULT_LEASE_SECONDS, *, heir_of: str | None = None
+    ) -> Lease:
+        """Take an issue. A lease that ran out can be taken over, and so can that of `heir_of`, an owner whose death
+        the caller has verified.
+
+        Raises:
+            Conflict: somebody else holds it; says who and until when.
+            NotAllowed: it is closed.
+        """
+        with self._writing():
+            issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
+            if issue.status == "closed":
+                raise NotAllowed(f"{issue.id} is closed ({issue.resolution})")
+            _refuse_held(issue, owner, heir_of)
+            return self._grant(issue, owner, seconds)
+
+    def claim_next(self, owner: str, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
+        """Take the most urgent ready issue.
+
+        Raises:
+            NotFound: nothing is ready.
+        """
+        with self._writing():
+            ready = queries.ready(self._connection, time.time(), 1)
+            if not ready:
+                raise NotFound("no issue is ready")
+            return self._grant(ready[0], owner, seconds)
+
+    def renew(self, lease: Lease, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
+        """Extend a lease. Renewals stay in the index: they are of no interest to anybody later.
+
+        Raises:
+            Conflict: it was taken over or released.
+        """
+        with self._writing():
+            issue = self._fence(lease)
+            if issue.status == "open" and issue.lease_owner != lease.owner:
+                raise Conflict(f"the lease of {lease.owner} on {lease.issue} was released")
+            expires = time.time() + seconds
+            self._connection.execute(
+                "UPDATE issues SET lease_expires = ? WHERE id = ? AND lease_owner IS NOT NULL",
+                (expires, lease.issue),
+            )
+            return lease._replace(expires=expires)
+
+    def release(self, lease: Lease) -> None:
+        """Give an issue back.
+
+        Raises:
+            Conflict: it was taken over.
+        """
+        with self._writing():
+            self._fence(lease)
+            self._append(lease.issue, "released", {"token": lease.token})
+
+    def release_issue(self, prefix: str, owner: str, *, force: bool = False) -> Issue:
+        """Release the lease that `owner` holds, or anybody's with `force`: that holder's later writes are refused."""
+        with self._writing():
+            issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
+            if issue.lease_owner is None:
+                raise NotAllowed(f"{issue.id} is not claimed")
+            token = issue.lease_token
+            if issue.lease_owner != owner:
+                if not force:
+                    raise Conflict(_held(issue), hint="--force releases it all the same")
+                token = self._grant(issue, owner, 0).token
+            self._append(issue.id, "released", {"token": token})
+            return queries.issue(self._connection, issue.id)
+
+    def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
+        lease = Lease(issue.id, owner, issue.lease_token + 1, time.time() + seconds)
+        data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires}
+        self._append(issue.id, "claimed", data)
+        return lease
+
+    def _fence(self, lease: Lease) -> Issue:
+        """The leased issue, if no newer lease was given since.
+
+        Raises:
+            Conflict: this lease is stale.
+        """
+        issue = queries.issue(self._connection, lease.issue)
+        if issue.lease_token != lease.token:
+            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over: {_held(issue)}")
+        return issue
+
+
+def _refuse_held(issue: Issue, owner: str, heir_of: str | None) -> None:
+    live = issue.lease_owner is not None and (issue.lease_expires or 0) > time.time()
+    if live and (heir_of is None or issue.lease_owner != heir_of):
+        hint = "you hold it already" if issue.lease_owner == owner else None
+        raise Conflict(_held(issue), hint=hint)
+
+
+def _held(issue: Issue) -> str:
+    if issue.lease_owner is None:
+        return f"{issue.id} is held by nobody now"
+    until = datetime.fromtimestamp(issue.lease_expires or 0, UTC).isoformat(timespec="seconds")
+    return f"{issue.id} is held by {issue.lease_owner} until {until}"

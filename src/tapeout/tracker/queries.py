@@ -1,0 +1,254 @@
+"""Reading the index: rows become the values of `model`."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+from tapeout.base.errors import NotFound, UsageError
+from tapeout.tracker.model import Attempt, Change, Comment, Dependency, DependencyKind, Event, Issue
+from tapeout.tracker.operations import Operation
+
+_ISSUE_COLUMNS = (
+    "id, title, body, acceptance, type, priority, status, resolution,"
+    " (SELECT json_group_array(label) FROM labels WHERE issue = issues.id), scope, parent, agent, assignee,"
+    " needs_person, deferred_until, created_at, updated_at, closed_at, open_blockers, lease_owner, lease_expires,"
+    " lease_token, landed_commit"
+)
+_ATTEMPT_COLUMNS = ", ".join(Attempt._fields)
+_CHANGE_COLUMNS = ", ".join(f'"{name}"' for name in Change._fields)
+
+READY = (
+    "status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic'"
+    " AND (deferred_until IS NULL OR deferred_until <= :now)"
+    " AND (lease_owner IS NULL OR lease_expires <= :now)"
+)
+"""What makes an issue ready, as SQL over `:now` (unix seconds); uses the partial index `issues_ready`."""
+
+
+class Filter(NamedTuple):
+    """Which issues a listing shows; None means any."""
+
+    status: str | None = None
+    type: str | None = None
+    label: str | None = None
+    parent: str | None = None
+    needs_person: bool | None = None
+
+
+class Counts(NamedTuple):
+    """How many issues are in which state."""
+
+    open: int
+    ready: int
+    leased: int
+    blocked: int
+    deferred: int
+    needs_person: int
+    closed: int
+    landed: int
+
+
+def _issue(row: Sequence[Any]) -> Issue:
+    values = list(row)
+    values[8] = tuple(sorted(json.loads(values[8])))
+    values[9] = tuple(json.loads(values[9]))
+    return Issue(*values)
+
+
+def resolve(connection: sqlite3.Connection, prefix: str) -> str:
+    """The id of the one issue whose id starts with `prefix`.
+
+    Raises:
+        NotFound: there is none.
+        UsageError: there are several; lists them.
+    """
+    wanted = prefix.strip().lower().removeprefix("#")
+    rows = connection.execute(
+        "SELECT id, title FROM issues WHERE id >= ? AND id < ? LIMIT 6", (wanted, wanted + "\x7f")
+    ).fetchall()
+    if not wanted or not rows:
+        raise NotFound(f"there is no issue {prefix!r}", hint="`tapeout issue list` shows all open ones")
+    if len(rows) == 1 or rows[0][0] == wanted:
+        return cast("str", rows[0][0])
+    names = ", ".join(f"{identity} ({title})" for identity, title in rows[:5])
+    raise UsageError(f"{prefix!r} fits several issues: {names}", hint="give more characters of the id")
+
+
+def issue(connection: sqlite3.Connection, identity: str) -> Issue:
+    """One issue by its full id."""
+    row = connection.execute(f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE id = ?", (identity,)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no issue {identity!r}")
+    return _issue(row)
+
+
+def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[Issue]:
+    """Issues that fit the filter, most urgent first, oldest first among equals."""
+    conditions: list[str] = []
+    values: list[object] = []
+    for column in ("status", "type", "parent"):
+        value = getattr(wanted, column)
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    if wanted.label is not None:
+        conditions.append("id IN (SELECT issue FROM labels WHERE label = ?)")
+        values.append(wanted.label)
+    if wanted.needs_person is not None:
+        conditions.append(f"needs_person IS {'NOT ' if wanted.needs_person else ''}NULL")
+    where = " AND ".join(conditions) or "1"
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {where} ORDER BY priority, created_at, id LIMIT ?",
+        (*values, limit),
+    )
+    return [_issue(row) for row in rows]
+
+
+def ready(connection: sqlite3.Connection, now: float, limit: int) -> list[Issue]:
+    """Issues that a worker could start now, most urgent first."""
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {READY} ORDER BY priority, created_at, id LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [_issue(row) for row in rows]
+
+
+def next_wake(connection: sqlite3.Connection, now: float) -> float | None:
+    """The next moment at which time alone makes an issue ready: a lease runs out or a deferral ends."""
+    row = connection.execute(
+        "SELECT min(at) FROM (SELECT min(lease_expires) AS at FROM issues WHERE lease_owner IS NOT NULL AND"
+        " lease_expires > :now UNION ALL SELECT min(deferred_until) FROM issues WHERE status = 'open' AND"
+        " open_blockers = 0 AND needs_person IS NULL AND type <> 'epic' AND deferred_until > :now)",
+        {"now": now},
+    ).fetchone()
+    return cast("float | None", row[0])
+
+
+def counts(connection: sqlite3.Connection, now: float) -> Counts:
+    """How many issues are in which state."""
+    row = connection.execute(
+        "SELECT sum(status = 'open'),"
+        f" sum({READY}),"
+        " sum(status = 'open' AND lease_owner IS NOT NULL AND lease_expires > :now),"
+        " sum(status = 'open' AND open_blockers > 0),"
+        " sum(status = 'open' AND deferred_until IS NOT NULL AND deferred_until > :now),"
+        " sum(status = 'open' AND needs_person IS NOT NULL),"
+        " sum(status = 'closed'), sum(resolution = 'landed') FROM issues",
+        {"now": now},
+    ).fetchone()
+    return Counts(*(value or 0 for value in row))
+
+
+def dependencies(connection: sqlite3.Connection, identity: str) -> list[Dependency]:
+    """What an issue depends on, and what depends on it."""
+    rows = connection.execute(
+        "SELECT issue, target, kind FROM dependencies WHERE issue = ?1 OR target = ?1 ORDER BY kind, issue, target",
+        (identity,),
+    )
+    return [Dependency(subject, target, cast("DependencyKind", kind)) for subject, target, kind in rows]
+
+
+def blockers(connection: sqlite3.Connection, identity: str) -> list[str]:
+    """Ids of the open issues that an issue waits for."""
+    rows = connection.execute(
+        "SELECT t.id FROM dependencies d JOIN issues t ON t.id = d.target"
+        " WHERE d.issue = ? AND d.kind = 'blocks' AND t.status = 'open' ORDER BY t.id",
+        (identity,),
+    )
+    return [row[0] for row in rows]
+
+
+def would_cycle(connection: sqlite3.Connection, identity: str, target: str) -> bool:
+    """Whether `identity` waiting for `target` would make a circle of waiting issues."""
+    row = connection.execute(
+        "WITH RECURSIVE reach(id) AS (VALUES (?1) UNION SELECT d.target FROM dependencies d JOIN reach r"
+        " ON d.issue = r.id WHERE d.kind = 'blocks') SELECT 1 FROM reach WHERE id = ?2 LIMIT 1",
+        (target, identity),
+    ).fetchone()
+    return row is not None
+
+
+def comments(connection: sqlite3.Connection, identity: str) -> list[Comment]:
+    """Comments on an issue, oldest first."""
+    rows = connection.execute("SELECT id, actor, at, text FROM comments WHERE issue = ? ORDER BY at, id", (identity,))
+    return [Comment(*row) for row in rows]
+
+
+def attempts(connection: sqlite3.Connection, *, issue: str | None = None, running: bool = False) -> list[Attempt]:
+    """Attempts, oldest first: of one issue, or all that have not ended."""
+    condition, values = ("issue = ?", [issue]) if issue is not None else ("1", [])
+    if running:
+        condition += " AND state <> 'ended'"
+    rows = connection.execute(
+        f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE {condition} ORDER BY started_at, number",
+        values,
+    )
+    return [Attempt(*row) for row in rows]
+
+
+def attempt(connection: sqlite3.Connection, prefix: str) -> Attempt:
+    """One attempt by id or by the start of its id."""
+    rows = connection.execute(
+        f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id >= ? AND id < ? LIMIT 2",
+        (prefix, prefix + "\x7f"),
+    ).fetchall()
+    if not prefix or not rows:
+        raise NotFound(f"there is no attempt {prefix!r}", hint="`tapeout status` shows those that run")
+    if len(rows) > 1 and rows[0][0] != prefix:
+        raise UsageError(f"{prefix!r} fits several attempts", hint="give more characters of the id")
+    return Attempt(*rows[0])
+
+
+def _change(row: Sequence[Any]) -> Change:
+    values = list(row)
+    values[-1] = json.loads(values[-1]) if values[-1] else None
+    return Change(*values)
+
+
+def changes(
+    connection: sqlite3.Connection, *, states: Iterable[str] | None = None, issue: str | None = None
+) -> list[Change]:
+    """Changes in queue order: urgent issues first, then first come first served."""
+    conditions, values = ["1"], []
+    if states is not None:
+        wanted = list(states)
+        conditions.append(f"changes.state IN ({', '.join('?' * len(wanted))})")
+        values += wanted
+    if issue is not None:
+        conditions.append("changes.issue = ?")
+        values.append(issue)
+    columns = ", ".join(f'changes."{name}"' for name in Change._fields)
+    rows = connection.execute(
+        f"SELECT {columns} FROM changes JOIN issues ON issues.id = changes.issue WHERE {' AND '.join(conditions)}"
+        " ORDER BY issues.priority, changes.submitted_at, changes.id",
+        values,
+    )
+    return [_change(row) for row in rows]
+
+
+def change(connection: sqlite3.Connection, identity: str) -> Change:
+    """One change by its id."""
+    row = connection.execute(
+        f"SELECT {_CHANGE_COLUMNS} FROM changes WHERE id = ?",
+        (identity,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no change {identity!r}")
+    return _change(row)
+
+
+def events(connection: sqlite3.Connection, *, after: int, issue: str | None, limit: int | None) -> Iterator[Event]:
+    """Operations with a local sequence number above `after`, oldest first; with `limit`, only the newest so many."""
+    condition, values = "sequence > ?", [after]
+    if issue is not None:
+        condition += " AND issue = ?"
+        values.append(issue)  # type: ignore[arg-type]
+    rows = connection.execute(
+        "SELECT * FROM (SELECT sequence, id, clock, actor, issue, kind, data FROM operations"
+        f" WHERE {condition} ORDER BY sequence DESC LIMIT ?) ORDER BY sequence",
+        (*values, -1 if limit is None else limit),
+    )
+    for sequence, *fields, data in rows:
+        operation = Operation._make((*fields, json.loads(data)))
+        yield Event(sequence, operation.at, operation.actor, operation.issue, operation.kind, operation.data)

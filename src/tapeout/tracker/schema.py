@@ -1,0 +1,190 @@
+"""The SQLite index: schema and connections. It can be deleted at any time and is rebuilt from git."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from tapeout.base.errors import Busy, EnvironmentProblem
+from tapeout.base.ids import new_id
+
+SCHEMA_VERSION = 1
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
+stay far below it."""
+
+_TABLES = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE operations(
+  sequence INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  clock INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  issue TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE INDEX operations_by_issue ON operations(issue, clock, id);
+
+CREATE TABLE issues(
+  id TEXT PRIMARY KEY,
+  title TEXT NOT NULL DEFAULT '',
+  body TEXT NOT NULL DEFAULT '',
+  acceptance TEXT NOT NULL DEFAULT '',
+  type TEXT NOT NULL DEFAULT 'task',
+  priority INTEGER NOT NULL DEFAULT 2,
+  status TEXT NOT NULL DEFAULT 'open',
+  resolution TEXT,
+  scope TEXT NOT NULL DEFAULT '[]',
+  parent TEXT,
+  agent TEXT,
+  assignee TEXT,
+  needs_person TEXT,
+  deferred_until REAL,
+  created_at REAL NOT NULL,
+  updated_at REAL NOT NULL,
+  closed_at REAL,
+  budget_from REAL NOT NULL DEFAULT 0,
+  open_blockers INTEGER NOT NULL DEFAULT 0,
+  lease_owner TEXT,
+  lease_expires REAL,
+  lease_token INTEGER NOT NULL DEFAULT 0,
+  landed_commit TEXT
+) WITHOUT ROWID;
+CREATE INDEX issues_by_status ON issues(status, priority, created_at);
+CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
+CREATE INDEX issues_leased ON issues(lease_expires) WHERE lease_owner IS NOT NULL;
+CREATE INDEX issues_ready ON issues(priority, created_at, id)
+  WHERE status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
+
+CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
+CREATE INDEX labels_by_label ON labels(label, issue);
+
+CREATE TABLE dependencies(issue TEXT, target TEXT, kind TEXT, PRIMARY KEY(issue, target, kind)) WITHOUT ROWID;
+CREATE INDEX dependencies_by_target ON dependencies(target, kind, issue);
+
+CREATE TABLE comments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL,
+  text TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX comments_by_issue ON comments(issue, at, id);
+
+CREATE TABLE attempts(
+  id TEXT PRIMARY KEY, issue TEXT NOT NULL, number INTEGER NOT NULL, agent TEXT NOT NULL, state TEXT NOT NULL,
+  outcome TEXT, detail TEXT NOT NULL DEFAULT '', base TEXT, head TEXT, rounds INTEGER NOT NULL DEFAULT 0,
+  host TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL NOT NULL, started_at REAL NOT NULL, ended_at REAL,
+  tokens_used INTEGER, tokens_window INTEGER
+) WITHOUT ROWID;
+CREATE INDEX attempts_by_issue ON attempts(issue, number);
+CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
+
+CREATE TABLE changes(
+  id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
+  state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT
+) WITHOUT ROWID;
+CREATE INDEX changes_by_issue ON changes(issue, submitted_at);
+CREATE INDEX changes_open ON changes(state, submitted_at) WHERE state IN ('queued', 'gating', 'passed');
+
+CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER, window INTEGER, at REAL NOT NULL)
+  WITHOUT ROWID;
+"""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open the index, creating it when it is missing.
+
+    Raises:
+        EnvironmentProblem: the index was written by a newer version, or is no database.
+    """
+    if not os.path.exists(path):
+        _create(path)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise translate(error, path) from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise EnvironmentProblem(
+            f"{path} has schema version {version}, this tapeout reads version {SCHEMA_VERSION}",
+            hint="install the newer version of tapeout",
+        )
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
+    """A write transaction: all of it or nothing, one writer at a time."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        _rollback(connection)
+        raise translate(error, path) from error
+    except BaseException:
+        _rollback(connection)
+        raise
+
+
+def translate(error: sqlite3.DatabaseError, path: str) -> Exception:
+    """What a user can do about an error of SQLite; programming errors come back unchanged."""
+    text = str(error)
+    if "disk is full" in text or "disk I/O" in text:
+        return EnvironmentProblem(
+            f"no space to write {path}: {text}", hint="free some space and try again; nothing was lost"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return EnvironmentProblem(f"cannot write {path}: {text}", hint="check the folder's permissions")
+    if "locked" in text:
+        return Busy(f"{path} stayed locked for {BUSY_SECONDS:.0f} s", hint="try again")
+    if "malformed" in text or "not a database" in text:
+        return EnvironmentProblem(
+            f"the index {path} is damaged: {text}",
+            hint="run `tapeout doctor --rebuild`: it is made again from the log in git",
+        )
+    return error
+
+
+def _rollback(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")
+
+
+def _create(path: str) -> None:
+    """Make the database complete under another name first: nobody ever sees half of it.
+
+    The first switch to WAL by several processes at once raises "database is locked", hence the lock.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(f"{path}.create", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(path):
+                _write_empty(f"{path}.new", path)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot create {path}: {error.strerror or error}",
+            hint="check its folder's permissions and space",
+        ) from error
+
+
+def _write_empty(temporary: str, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    connection = sqlite3.connect(temporary, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [("replica", new_id(12)), ("number", 0), ("clock", 0), ("flushed", 0)],
+        )
+    except sqlite3.DatabaseError as error:
+        raise translate(error, path) from error
+    finally:
+        connection.close()
+    os.rename(temporary, path)
