@@ -1,0 +1,1 @@
+"""Tests, one folder a room of `src/tapeout`, and `real/` with real agent programs."""
