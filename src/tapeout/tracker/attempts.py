@@ -41,7 +41,8 @@ class AttemptCommands(LeaseCommands):
         head: str | None = None,
         give_up: str | None = None,
     ) -> None:
-        """End an attempt and release its lease, in one transaction.
+        """End an attempt and release its lease, in one transaction. A change of it that is in the queue stays there:
+        it may still land.
 
         Args:
             give_up: why no agent should go on with the issue; it then needs a person.
@@ -53,7 +54,6 @@ class AttemptCommands(LeaseCommands):
                 raise NotAllowed(f"attempt {attempt} has ended already ({running.outcome})")
             data = {"attempt": attempt, "outcome": outcome, "detail": detail, "head": head}
             self._append(lease.issue, "attempt-ended", data)
-            self._withdraw_open_changes(attempt)
             if issue.status == "open":
                 if give_up:
                     self._append(lease.issue, "gave-up", {"reason": give_up})
@@ -116,9 +116,3 @@ class AttemptCommands(LeaseCommands):
 
     def _open_changes(self, issue: str) -> list[Change]:
         return queries.changes(self._connection, states=OPEN_CHANGE_STATES, issue=issue)
-
-    def _withdraw_open_changes(self, attempt: str) -> None:
-        """A change whose attempt is over has nobody to refine it; only one already past its verdict goes on."""
-        for change in queries.changes(self._connection, states=("queued", "gating")):
-            if change.attempt == attempt:
-                self._append(change.issue, "change-moved", {"change": change.id, "state": "withdrawn"})

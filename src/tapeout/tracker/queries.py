@@ -22,8 +22,11 @@ READY = (
     "status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic'"
     " AND (deferred_until IS NULL OR deferred_until <= :now)"
     " AND (lease_owner IS NULL OR lease_expires <= :now)"
+    " AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.issue = issues.id"
+    " AND changes.state IN ('queued', 'gating', 'passed'))"
 )
-"""What makes an issue ready, as SQL over `:now` (unix seconds); uses the partial index `issues_ready`."""
+"""What makes an issue ready, as SQL over `:now` (unix seconds); uses the partial index `issues_ready`. An issue with a
+change in the queue waits for its verdict."""
 
 
 class Filter(NamedTuple):

@@ -84,7 +84,7 @@ CREATE TABLE changes(
   state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT
 ) WITHOUT ROWID;
 CREATE INDEX changes_by_issue ON changes(issue, submitted_at);
-CREATE INDEX changes_open ON changes(state, submitted_at) WHERE state IN ('queued', 'gating', 'passed');
+CREATE INDEX changes_open ON changes(issue, state) WHERE state IN ('queued', 'gating', 'passed');
 
 CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER, window INTEGER, at REAL NOT NULL)
   WITHOUT ROWID;

@@ -1,0 +1,165 @@
+"""Jobs as processes of this machine, forked from a server that has everything imported.
+
+The server is the standard library's (`multiprocessing`, method `forkserver`): a job starts in milliseconds, shares the
+imported modules' memory with the others, and outlives the floor that asked for it.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerProcess
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from tapeout.base import processes
+from tapeout.base.errors import TapeoutError
+from tapeout.engine import Job, Running
+
+LOOK_SECONDS = 1.0
+"""How often a process is looked at where the system has no descriptors of processes (macOS)."""
+
+
+class LocalExecutor:
+    """Runs jobs on this machine. Use as an async context manager; leaving it leaves the jobs running."""
+
+    def __init__(self, preload: str, log_folder: str) -> None:
+        """
+        Args:
+            preload: module that the fork server imports: everything that jobs need.
+            log_folder: where the output of jobs goes, one file a job.
+        """
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([preload])
+        self._log_folder = log_folder
+        self._running: dict[str, Running] = {}
+        self._owned: dict[str, ForkServerProcess] = {}
+        self._send_gone, self._receive_gone = anyio.create_memory_object_stream[str](1024)
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        os.makedirs(self._log_folder, exist_ok=True)
+        processes.become_subreaper()
+        await anyio.to_thread.run_sync(forkserver.ensure_running)
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        handled = await self._tasks.__aexit__(kind, error, trace)
+        self._send_gone.close()
+        self._receive_gone.close()
+        _forget_owned(self._owned)
+        return handled
+
+    async def submit(self, job: Job) -> Running:
+        """Start a job."""
+        log = os.path.join(self._log_folder, f"{job.id}.log")
+        process = self._context.Process(target=run_job, args=(job.entry, job.arguments, log), name=job.id)
+        await anyio.to_thread.run_sync(process.start)
+        self._owned[job.id] = process
+        assert process.pid is not None
+        with contextlib.suppress(TapeoutError):
+            running = Running(process.pid, processes.start_time(process.pid))
+            self._watch(job.id, running)
+            return running
+        self._watch(job.id, Running(process.pid, 0.0))  # it is gone already
+        return Running(process.pid, 0.0)
+
+    def adopt(self, job_id: str, process: Running) -> bool:
+        """Watch a job that an earlier executor started; False if it no longer runs."""
+        if not processes.is_alive(process.pid, process.started):
+            return False
+        self._watch(job_id, process)
+        return True
+
+    def running(self) -> Mapping[str, Running]:
+        """The jobs that run now."""
+        return self._running
+
+    async def next_gone(self) -> str:
+        """Wait until a job's process is gone; returns the job's id."""
+        return await self._receive_gone.receive()
+
+    def cancel(self, job_id: str, *, kill: bool = False) -> None:
+        """Ask a job to stop (SIGTERM), or kill it. Unknown ids are ignored."""
+        process = self._running.get(job_id)
+        if process is not None and processes.is_alive(process.pid, process.started):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+
+    def end_orphans(self) -> int:
+        """End what killed jobs left behind: as subreaper this process has inherited it; returns how many."""
+        keep = {running.pid for running in self._running.values()} | _helper_pids()
+        return processes.end_descendants(0.5, keep)
+
+    def _watch(self, job_id: str, process: Running) -> None:
+        assert self._tasks is not None
+        self._running[job_id] = process
+        self._tasks.start_soon(self._wait, job_id, process)
+
+    async def _wait(self, job_id: str, process: Running) -> None:
+        await _wait_until_gone(process)
+        owned = self._owned.pop(job_id, None)
+        if owned is not None:
+            await anyio.to_thread.run_sync(owned.join, 5.0)
+        self._running.pop(job_id, None)
+        await self._send_gone.send(job_id)
+
+
+async def _wait_until_gone(process: Running) -> None:
+    if not hasattr(os, "pidfd_open"):
+        while processes.is_alive(process.pid, process.started):
+            await anyio.sleep(LOOK_SECONDS)
+        return
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Opened by number: make sure that it is still the same process.
+        if processes.is_alive(process.pid, process.started):
+            await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _helper_pids() -> set[int]:
+    """Children of this process that serve `multiprocessing` itself."""
+    servers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)  # type: ignore[attr-defined]  # noqa: SLF001
+    return {pid for pid in servers if pid is not None}
+
+
+def _forget_owned(owned: dict[str, ForkServerProcess]) -> None:
+    """Keep `multiprocessing` from waiting, at exit, for jobs that shall go on without us."""
+    children = multiprocessing.process._children  # type: ignore[attr-defined]  # noqa: SLF001
+    for process in owned.values():
+        children.discard(process)
+
+
+def run_job(entry: str, arguments: tuple[str, ...], log: str) -> None:
+    """Runs in the job's own process: its own session, its output in the log, errors as one line."""
+    os.setsid()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    module, _, function = entry.partition(":")
+    try:
+        getattr(importlib.import_module(module), function)(*arguments)
+    except TapeoutError as error:
+        sys.stderr.write(f"{entry}: {error.message}\n")
+        sys.exit(error.exit_code)
