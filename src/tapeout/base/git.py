@@ -1,5 +1,6 @@
 """Thin helpers over pygit2 for bare repositories of our own: no program, hook or filter of anybody runs.
- What may go wrong: two processes make the same repository at once (one wins, both succeed); a ref moves
+
+What may go wrong: two processes make the same repository at once (one wins, both succeed); a ref moves
 meanwhile (`move_ref` says so and changes nothing); a source repository is damaged or hostile (only its
 objects and refs are read, every object is hashed again by libgit2).
 """
@@ -26,7 +27,8 @@ STALE_LOCK = 5.0
 def ensure_bare(path: str) -> pygit2.Repository:
     """The bare repository at `path`, made if it is not there; safe when several processes do so at once.
 
-    It never collects garbage by itself: packing happens only under our own lock.
+    It never collects garbage by itself: packing happens only under our own lock. What is written is flushed
+    to the disk before a ref names it, so that a power cut loses no commit.
 
     Raises:
         EnvironmentProblem: it cannot be made or opened.
@@ -38,10 +40,9 @@ def ensure_bare(path: str) -> pygit2.Repository:
     try:
         made = pygit2.init_repository(draft, bare=True, initial_head="main")
         made.config["gc.auto"] = 0
+        made.config["core.fsyncObjectFiles"] = True
         made.free()
-        with contextlib.suppress(
-            OSError
-        ):  # somebody else was first: a folder that is not empty is never replaced
+        with contextlib.suppress(OSError):  # somebody else was first: a folder that is not empty is never replaced
             os.rename(draft, path)
     except (pygit2.GitError, OSError) as error:
         raise EnvironmentProblem(f"cannot create the repository {path}: {error}") from error
@@ -98,7 +99,9 @@ def _try_move(repository: pygit2.Repository, name: str, new: str, old: str | Non
     if old is None:
         try:
             repository.references.create(name, new, force=False)
-        except pygit2.AlreadyExistsError:
+        except pygit2.AlreadyExistsError as error:
+            if repository.references.get(name) is None:  # "a" and "a/b" cannot both be refs
+                raise EnvironmentProblem(f"cannot create {name}: a ref is in its way") from error
             return False
         return True
     reference = repository.references.get(name)
@@ -149,8 +152,6 @@ def read_blob(repository: pygit2.Repository, commit: str, path: str) -> bytes | 
     return found.data if isinstance(found, pygit2.Blob) else None
 
 
-def signature(
-    name: str = IDENTITY_NAME, email: str = IDENTITY_EMAIL, at: float | None = None
-) -> pygit2.Signature:
+def signature(name: str = IDENTITY_NAME, email: str = IDENTITY_EMAIL, at: float | None = None) -> pygit2.Signature:
     """Who and when for a commit of ours; `at` is Unix time in seconds, now by default, recorded in UTC."""
     return pygit2.Signature(name, email, int(time.time() if at is None else at), 0)

@@ -1,6 +1,7 @@
 """Processes that leave nothing behind: started in sessions of their own, found again however they detached,
 ended to the last one.
- Agents start every tool in a session of its own, so killing a process group is not enough. A process that
+
+Agents start every tool in a session of its own, so killing a process group is not enough. A process that
 called `become_subreaper` inherits its orphaned descendants instead of init; `end_descendants` then ends
 them all.
 
@@ -73,7 +74,7 @@ RUN_VARIABLE = "TAPEOUT_RUN"
 _PR_SET_PDEATHSIG = 1
 
 
-def _in_child(controlling_terminal: bool = False) -> Callable[[], None]:
+def _in_child(terminal: int | None = None) -> Callable[[], None]:
     """What the child does between fork and exec: must not raise, and must take no lock."""
     parent, kill_signal = os.getpid(), int(signal.SIGKILL)
 
@@ -82,8 +83,8 @@ def _in_child(controlling_terminal: bool = False) -> Callable[[], None]:
             PRCTL(_PR_SET_PDEATHSIG, kill_signal, 0, 0, 0)
             if os.getppid() != parent:  # it died before we asked to die with it
                 os._exit(127)
-        if controlling_terminal:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        if terminal is not None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
     return run
 
@@ -93,9 +94,7 @@ def _cannot_start(argv: Sequence[str], cwd: str, error: Exception) -> Environmen
     if not os.path.isdir(cwd):
         return EnvironmentProblem(f"cannot start {program}: the folder {cwd} does not exist")
     if isinstance(error, FileNotFoundError):
-        return EnvironmentProblem(
-            f"cannot start {program}: program not found", hint="install it, or put it on PATH"
-        )
+        return EnvironmentProblem(f"cannot start {program}: program not found", hint="install it, or put it on PATH")
     if isinstance(error, PermissionError):
         return EnvironmentProblem(
             f"cannot start {program}: not permitted to run it", hint=f"check its mode: ls -l {program}"
@@ -111,12 +110,12 @@ def start(
     stdin: File = subprocess.DEVNULL,
     stdout: File = None,
     stderr: File = None,
-    controlling_terminal: bool = False,
+    controlling_terminal: int | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own; on Linux it is killed when the *thread* that started it ends.
 
-    So start what shall outlive a call from the main thread. `controlling_terminal` makes standard input,
-    which must then be a pty, the controlling terminal of the new session.
+    So start what shall outlive a call from the main thread. `controlling_terminal` names the standard
+    stream (0, 1 or 2) whose pty becomes the controlling terminal of the new session.
 
     Raises:
         EnvironmentProblem: the program or the folder is missing, or must not be run.
