@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from tapeout.tracker.model import Attempt, Issue
 
-START_FAILURES = 3
-"""Workers for an issue that end without ever reporting, after which the floor leaves the issue alone: something is
-wrong that more workers cannot mend."""
+MAX_FAILURES = 3
+"""Processes that end without having done their job, for one issue or one attempt, after which the floor leaves it
+alone: something is wrong that more processes cannot mend."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class Snapshot:
     """Ids of the jobs whose process lives; a worker's job has its attempt's id, a salvage job `salvage-<attempt>`."""
     starting: Mapping[str, str]
     """Attempt id to issue of workers that were started and have not reported yet."""
-    start_failures: Mapping[str, int]
-    """Issue to how many workers for it ended without ever reporting."""
+    failures: Mapping[str, int]
+    """Issue to how many workers for it ended without ever reporting; attempt to how many of its salvage jobs did not
+    end it."""
     queued: int
     """Changes that wait for the gate or are in it."""
     gate_runs: bool
@@ -54,21 +55,25 @@ def plan_dispatch(now: Snapshot) -> Plan:
     dead = tuple(
         attempt
         for attempt in now.running
-        if attempt.id not in now.jobs and f"salvage-{attempt.id}" not in now.jobs and attempt.id not in now.starting
+        if attempt.id not in now.jobs
+        and f"salvage-{attempt.id}" not in now.jobs
+        and now.failures.get(attempt.id, 0) < MAX_FAILURES
     )
+    lost = {attempt.id for attempt in now.running if now.failures.get(attempt.id, 0) >= MAX_FAILURES}
     reported = {attempt.id for attempt in now.running}
     starting = {attempt: issue for attempt, issue in now.starting.items() if attempt not in reported}
     gate = now.queued > 0 and not now.gate_runs and now.queue_stopped is None
     if now.stopping:
         return Plan(salvage=dead, idle=not (dead or now.jobs))
-    free = now.slots - len(now.running) - len(starting)
+    free = now.slots - len(now.running) + len(lost) - len(starting)
     busy = {attempt.issue for attempt in now.running} | set(starting.values())
     candidates = [
         issue
         for issue in now.ready
-        if issue.id not in busy and now.start_failures.get(issue.id, 0) < START_FAILURES
+        if issue.id not in busy and now.failures.get(issue.id, 0) < MAX_FAILURES
     ]
     start = tuple(candidates[: max(0, free)]) if now.queue_stopped is None else ()
     waits_for_gate = now.queued > 0 and now.queue_stopped is None
-    idle = not (start or dead or gate or now.running or starting or now.gate_runs or waits_for_gate)
+    alive = any(attempt.id not in lost for attempt in now.running)
+    idle = not (start or dead or gate or alive or starting or now.gate_runs or waits_for_gate)
     return Plan(start, dead, gate, idle)

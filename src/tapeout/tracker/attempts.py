@@ -59,6 +59,27 @@ class AttemptCommands(LeaseCommands):
                     self._append(lease.issue, "gave-up", {"reason": give_up})
                 self._append(lease.issue, "released", {"token": lease.token})
 
+    def end_dead_attempt(
+        self, attempt: str, outcome: Outcome, detail: str, *, head: str | None, give_up: str | None = None
+    ) -> None:
+        """End an attempt whose worker is known to be dead, and take its lease away: should it come back after all, its
+        writes are refused. One that has ended, or whose issue was closed or claimed meanwhile, is only noted."""
+        with self._writing():
+            dead = queries.attempt(self._connection, attempt)
+            if dead.outcome is not None:
+                return
+            issue = queries.issue(self._connection, dead.issue)
+            mine = queries.changes(self._connection, states=("landed",), issue=dead.issue)
+            if any(change.attempt == attempt for change in mine):
+                outcome, detail = "landed", "landed"
+            data = {"attempt": attempt, "outcome": outcome, "detail": detail, "head": head}
+            self._append(dead.issue, "attempt-ended", data)
+            if issue.status == "open" and issue.lease_owner == attempt:
+                token = self._grant(issue, self.actor, 0).token
+                if give_up:
+                    self._append(dead.issue, "gave-up", {"reason": give_up})
+                self._append(dead.issue, "released", {"token": token})
+
     def submit(self, lease: Lease, attempt: str, *, commit: str, base: str) -> Change:
         """Put a commit into the queue.
 

@@ -14,11 +14,8 @@ DEFAULT_LEASE_SECONDS = 60.0
 class LeaseCommands(Store):
     """Claim, renew, release."""
 
-    def claim(
-        self, prefix: str, owner: str, seconds: float = DEFAULT_LEASE_SECONDS, *, heir_of: str | None = None
-    ) -> Lease:
-        """Take an issue. A lease that ran out can be taken over, and so can that of `heir_of`, an owner whose death
-        the caller has verified.
+    def claim(self, prefix: str, owner: str, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
+        """Take an issue. A lease that ran out can be taken over.
 
         Raises:
             Conflict: somebody else holds it; says who and until when.
@@ -28,7 +25,7 @@ class LeaseCommands(Store):
             issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
             if issue.status == "closed":
                 raise NotAllowed(f"{issue.id} is closed ({issue.resolution})")
-            _refuse_held(issue, owner, heir_of)
+            _refuse_held(issue, owner)
             return self._grant(issue, owner, seconds)
 
     def claim_next(self, owner: str, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
@@ -102,9 +99,8 @@ class LeaseCommands(Store):
         return issue
 
 
-def _refuse_held(issue: Issue, owner: str, heir_of: str | None) -> None:
-    live = issue.lease_owner is not None and (issue.lease_expires or 0) > time.time()
-    if live and (heir_of is None or issue.lease_owner != heir_of):
+def _refuse_held(issue: Issue, owner: str) -> None:
+    if issue.lease_owner is not None and (issue.lease_expires or 0) > time.time():
         hint = "you hold it already" if issue.lease_owner == owner else None
         raise Conflict(_held(issue), hint=hint)
 

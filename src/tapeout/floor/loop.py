@@ -1,0 +1,238 @@
+"""The floor: reads the tracker, starts processes, and nothing else.
+
+It sleeps until the tracker's bell rings, a process ends, or time makes an issue ready; then it takes a snapshot, lets
+`dispatch` decide, and starts what the plan says. It never opens a workspace, a terminal recording or a transcript, and
+asks no model anything. Killed at any moment it loses nothing: workers go on, and the next floor adopts them.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from tapeout.base.errors import TapeoutError
+from tapeout.base.paths import Repository, StatePaths
+from tapeout.engine import Job, Running
+from tapeout.engine.local import LocalExecutor
+from tapeout.floor.dispatch import MAX_FAILURES, Plan, Snapshot, plan_dispatch
+from tapeout.floor.worker import new_attempt_id
+from tapeout.tracker import Tracker
+from tapeout.tracker.doorbell import Doorbell
+from tapeout.tracker.model import Issue
+
+GATE_JOB = "gate"
+FLUSH_SECONDS = 0.1
+"""Operations reach git at most this long after they were written."""
+
+LOOK_SECONDS = 30.0
+"""The floor looks at the tracker at the latest after this time, should a bell ever be lost."""
+
+STOP_SECONDS = 20.0
+"""How long workers may take to save their work before they are killed; salvage then saves it."""
+
+
+@dataclass(frozen=True)
+class FloorSettings:
+    """What a floor is started with."""
+
+    paths: StatePaths
+    repository: Repository
+    branch: str
+    workers: int
+    agent: str
+    until_idle: bool
+
+
+@dataclass
+class _State:
+    """What the floor itself remembers; all of it can be lost without harm."""
+
+    starting: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    gate_deaths: int = 0
+    stopping: bool = False
+    killed: bool = False
+
+
+class Floor:
+    """The running orchestrator of one repository."""
+
+    def __init__(self, settings: FloorSettings, tracker: Tracker, executor: LocalExecutor, bell: Doorbell) -> None:
+        self._settings = settings
+        self._tracker = tracker
+        self._executor = executor
+        self._bell = bell
+        self._state = _State()
+        self._wake = anyio.Event()
+
+    async def run(self) -> None:
+        """Work until stopped, or with `until_idle` until there is nothing left to do."""
+        self._tracker.start_queue()
+        self._adopt()
+        async with anyio.create_task_group() as tasks:
+            for watch in (self._watch_bell, self._watch_jobs, self._watch_signals):
+                tasks.start_soon(watch)
+            await self._cycle(tasks)
+            tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(self._executor.end_orphans)
+        self._tracker.flush()
+
+    async def _cycle(self, tasks: anyio.abc.TaskGroup) -> None:
+        while True:
+            self._wake = anyio.Event()
+            plan = plan_dispatch(self._snapshot())
+            await self._perform(plan)
+            if plan.idle and (self._state.stopping or self._settings.until_idle):
+                return
+            if self._state.stopping and not self._state.killed:
+                self._state.killed = True
+                tasks.start_soon(self._stop_workers)
+            with anyio.move_on_after(self._sleep_seconds()):
+                await self._wake.wait()
+
+    def _snapshot(self) -> Snapshot:
+        tracker, state = self._tracker, self._state
+        running = tracker.attempts(running=True)
+        for attempt in running:
+            state.starting.pop(attempt.id, None)
+            state.failures.pop(attempt.issue, None)
+        jobs = self._executor.running()
+        return Snapshot(
+            slots=self._settings.workers,
+            ready=tracker.ready(limit=self._settings.workers + len(running) + len(state.failures)),
+            running=running,
+            jobs=frozenset(jobs),
+            starting=dict(state.starting),
+            failures=dict(state.failures),
+            queued=len(tracker.changes()),
+            gate_runs=GATE_JOB in jobs,
+            queue_stopped=tracker.queue_stopped(),
+            stopping=state.stopping,
+        )
+
+    async def _perform(self, plan: Plan) -> None:
+        settings = self._settings
+        state_root, repository = settings.paths.root, settings.repository
+        for attempt in plan.salvage:
+            job = Job(
+                f"salvage-{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id)
+            )
+            await self._executor.submit(job)
+        for issue in plan.start:
+            await self._start_worker(issue)
+        if plan.gate:
+            arguments = (state_root, repository.root, repository.git_dir)
+            await self._executor.submit(Job(GATE_JOB, "tapeout.gate.job:main", arguments))
+
+    async def _start_worker(self, issue: Issue) -> None:
+        settings, attempt = self._settings, new_attempt_id()
+        agent = issue.agent or settings.agent
+        self._state.starting[attempt] = issue.id
+        arguments = (
+            settings.paths.root,
+            settings.repository.root,
+            settings.repository.git_dir,
+            settings.branch,
+            issue.id,
+            attempt,
+            agent,
+        )
+        await self._executor.submit(Job(attempt, "tapeout.floor.worker:main", arguments))
+
+    def _adopt(self) -> None:
+        """Take over the workers of a floor that was killed."""
+        for attempt in self._tracker.attempts(running=True):
+            self._executor.adopt(attempt.id, Running(attempt.pid, attempt.pid_started))
+
+    async def _watch_bell(self) -> None:
+        """Wake up when anybody writes to the tracker, and bring what was written to git soon after."""
+        while True:
+            await anyio.wait_readable(self._bell)
+            self._bell.clear()
+            self._wake.set()
+            await anyio.sleep(FLUSH_SECONDS)
+            self._tracker.flush()
+
+    async def _watch_jobs(self) -> None:
+        while True:
+            job = await self._executor.next_gone()
+            await self._note_gone(job)
+            self._wake.set()
+
+    async def _note_gone(self, job: str) -> None:
+        """Count processes that ended without having done their job, so that nothing is started for ever."""
+        state = self._state
+        if job == GATE_JOB:
+            self._note_gate_gone()
+            return
+        if job.startswith("salvage-"):
+            attempt = job.removeprefix("salvage-")
+            if self._is_running(attempt):
+                state.failures[attempt] = state.failures.get(attempt, 0) + 1
+            return
+        issue = state.starting.pop(job, None)
+        if self._is_running(job):
+            await anyio.to_thread.run_sync(self._executor.end_orphans)
+        elif issue is not None and not self._has_reported(job):
+            state.failures[issue] = state.failures.get(issue, 0) + 1
+            if state.failures[issue] == MAX_FAILURES:
+                log = os.path.join(self._settings.paths.logs, f"{job}.log")
+                self._tracker.record("worker-cannot-start", {"log": log}, issue)
+
+    def _note_gate_gone(self) -> None:
+        """A gate process that leaves work behind without saying why has died; dying again and again stops the queue."""
+        if self._tracker.queue_stopped() is not None or not self._tracker.changes():
+            self._state.gate_deaths = 0
+            return
+        self._state.gate_deaths += 1
+        if self._state.gate_deaths > MAX_FAILURES:
+            log = os.path.join(self._settings.paths.logs, f"{GATE_JOB}.log")
+            self._tracker.stop_queue(f"the gate's process keeps dying: see {log}")
+
+    def _is_running(self, attempt: str) -> bool:
+        return any(one.id == attempt for one in self._tracker.attempts(running=True))
+
+    def _has_reported(self, attempt: str) -> bool:
+        with contextlib.suppress(TapeoutError):
+            self._tracker.attempt(attempt)
+            return True
+        return False
+
+    async def _watch_signals(self) -> None:
+        """First signal: a clean stop. Second: workers are killed, and their work is salvaged."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for _ in signals:
+                if self._state.stopping:
+                    self._cancel_jobs(kill=True)
+                self._state.stopping = True
+                self._wake.set()
+
+    async def _stop_workers(self) -> None:
+        self._cancel_jobs(kill=False)
+        await anyio.sleep(STOP_SECONDS)
+        self._cancel_jobs(kill=True)
+
+    def _cancel_jobs(self, *, kill: bool) -> None:
+        for job in list(self._executor.running()):
+            if not job.startswith("salvage-"):
+                self._executor.cancel(job, kill=kill)
+
+    def _sleep_seconds(self) -> float:
+        wake = self._tracker.next_wake()
+        return LOOK_SECONDS if wake is None else min(LOOK_SECONDS, max(0.05, wake - time.time() + 0.01))
+
+
+@contextlib.asynccontextmanager
+async def open_floor(settings: FloorSettings) -> AsyncIterator[Floor]:
+    """A floor with its processes' server; the caller holds the floor's lock."""
+    with Tracker.open(settings.paths, "floor") as tracker, Doorbell(settings.paths.bells) as bell:
+        async with LocalExecutor("tapeout.floor.preload", settings.paths.logs) as executor:
+            yield Floor(settings, tracker, executor, bell)
+
+

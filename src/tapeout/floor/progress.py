@@ -1,0 +1,66 @@
+"""What a worker tells the tracker while its agent works: milestones in the log, the rest in the live view only."""
+
+import time
+
+from tapeout.agents import Text, ToolCall, Update, Usage
+from tapeout.tracker import Tracker
+from tapeout.tracker.model import Lease
+
+SHOW_SECONDS = 0.5
+"""The live view is written at most this often: an agent streams many updates a second."""
+
+ACTIVITY_LENGTH = 100
+
+
+class Progress:
+    """Reports of one attempt."""
+
+    def __init__(self, tracker: Tracker, lease: Lease, attempt: str) -> None:
+        self._tracker = tracker
+        self._lease = lease
+        self._attempt = attempt
+        self._usage: Usage | None = None
+        self._shown = 0.0
+
+    def started(self, base: str) -> None:
+        """The workspace is there."""
+        self._log(state="working", base=base)
+
+    def prompted(self, rounds: int) -> None:
+        """A prompt is about to be given, the `rounds`th of this session."""
+        self._log(state="working", rounds=rounds)
+        self._show("thinking", force=True)
+
+    def pulled(self, commit: str) -> None:
+        """A turn is over and its work is in the hub."""
+        used = {"tokens_used": self._usage.used, "tokens_window": self._usage.size} if self._usage else {}
+        self._log(head=commit, **used)
+
+    def waiting(self) -> None:
+        """The change is in the queue."""
+        self._show("waiting for the gate", force=True)
+
+    def failed(self, reason: str) -> None:
+        """The agent failed."""
+        self._show(reason, force=True)
+
+    def update(self, update: Update) -> None:
+        """Something that the agent's session reports."""
+        if isinstance(update, Usage):
+            self._usage = update
+        elif isinstance(update, ToolCall):
+            self._show(update.title)
+        elif isinstance(update, Text):
+            self._show(update.text)
+
+    def _log(self, **fields: str | int) -> None:
+        self._tracker.update_attempt(self._lease, self._attempt, **fields)
+
+    def _show(self, text: str, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now - self._shown < SHOW_SECONDS:
+            return
+        self._shown = now
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ACTIVITY_LENGTH]
+        used, size = (self._usage.used, self._usage.size) if self._usage else (None, None)
+        self._tracker.set_activity(self._attempt, line, used, size)

@@ -1,0 +1,279 @@
+"""A worker: the process that owns one attempt, from claim to the end, and reports to the tracker only.
+
+It claims the issue, makes a workspace, starts the agent, prompts it, submits what git holds after each turn, waits for
+the verdict and lets the same session refine. What the agent says is kept in the transcript and believed nowhere.
+
+What may go wrong: the agent dies or hangs (the attempt ends as interrupted, its work is saved, the next one goes on
+from there); the lease is lost to somebody else (the worker saves the work and writes nothing more); a person stops the
+floor (the work is saved); this process is killed (the floor's salvage job saves the work).
+"""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from tapeout import agents, gate, workspaces
+from tapeout.base import processes, terminal
+from tapeout.base.errors import Conflict, TapeoutError
+from tapeout.base.faults import point
+from tapeout.base.git import open_bare, resolve
+from tapeout.base.ids import new_id
+from tapeout.base.paths import Repository, StatePaths
+from tapeout.config import Config
+from tapeout.floor import policy, prompt
+from tapeout.floor.progress import Progress
+from tapeout.floor.report import give_up_report
+from tapeout.tracker import Tracker
+from tapeout.tracker.doorbell import Doorbell
+from tapeout.tracker.model import Change, Lease
+
+MAX_LOOK_SECONDS = 10.0
+"""A verdict is looked for when the bell rings, and at the latest after this time."""
+
+
+def new_attempt_id() -> str:
+    """An id for an attempt that is about to start."""
+    return f"a-{new_id()}"
+
+
+def main(state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str) -> None:
+    """Entry of the worker's process."""
+    processes.become_subreaper()
+    paths = StatePaths(state_root)
+    with Tracker.open(paths, f"worker:{attempt}") as tracker:
+        try:
+            lease = tracker.claim(issue, attempt, target_config(paths, branch).floor.lease)
+        except Conflict:
+            return  # somebody was faster: nothing is wrong
+        point("worker.claimed")
+        worker = Worker(paths, Repository(repository_root, git_dir), branch, tracker, lease, attempt, agent)
+        anyio.run(worker.run)
+
+
+class Worker:
+    """One attempt."""
+
+    def __init__(
+        self,
+        paths: StatePaths,
+        repository: Repository,
+        branch: str,
+        tracker: Tracker,
+        lease: Lease,
+        attempt: str,
+        agent: str,
+    ) -> None:
+        self._paths = paths
+        self._repository = repository
+        self._branch = branch
+        self._tracker = tracker
+        self._lease = lease
+        self._id = attempt
+        self._config = target_config(paths, branch)
+        self._limits = self._config.floor
+        self._spec = agents.resolve(agent, self._config)
+        self._earlier = tracker.budget_attempts(lease.issue)
+        started = processes.start_time(os.getpid())
+        self._attempt = tracker.start_attempt(
+            lease, attempt, agent=agent, host=socket.gethostname(), pid=os.getpid(), pid_started=started
+        )
+        self._progress = Progress(tracker, lease, attempt)
+        self._lost_lease = False
+
+    async def run(self) -> None:
+        """Work until the attempt has ended in the tracker."""
+        point("worker.started")
+        ending = policy.EndAttempt("stopped", "stopped by a person")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._stop_on_signal, tasks.cancel_scope)
+            tasks.start_soon(self._renew_lease, tasks.cancel_scope)
+            ending = await self._work()
+            tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._end(ending)
+
+    async def _stop_on_signal(self, scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                scope.cancel()
+                return
+
+    async def _renew_lease(self, scope: anyio.CancelScope) -> None:
+        while True:
+            await anyio.sleep(self._limits.lease / 3)
+            try:
+                self._lease = self._tracker.renew(self._lease, self._limits.lease)
+            except Conflict:
+                self._lost_lease = True
+                scope.cancel()
+                return
+
+    async def _work(self) -> policy.EndAttempt:
+        """From an empty workspace to a decision; agents' failures become decisions too."""
+        try:
+            async with self._session() as (session, workspace):
+                return await self._turns(session, workspace)
+        except TapeoutError as error:
+            self._progress.failed(error.message)
+            return policy.after_interruption(error.message, self._earlier, self._limits)
+
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
+        """The agent, started in a fresh workspace with a terminal recording and a block of ports."""
+        hub = open_bare(self._paths.hub)
+        base = resolve(hub, f"refs/heads/{self._branch}")
+        assert base is not None
+        resumed = policy.resume_from(self._earlier)
+        start = resumed.head if resumed else None
+        with contextlib.ExitStack() as resources:
+            ports = resources.enter_context(workspaces.lease_ports())
+            workspace = await anyio.to_thread.run_sync(workspaces.create, self._paths, self._id, base, start)
+            self._progress.started(workspace.base)
+            point("worker.workspace")
+            recording = resources.enter_context(
+                terminal.Recorder(os.path.join(self._paths.terminals, f"{self._id}.cast"))
+            )
+            transcript = resources.enter_context(
+                agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
+            )
+            environment = workspaces.environment(
+                os.environ,
+                workspace=workspace,
+                issue=self._lease.issue,
+                number=self._attempt.number,
+                ports=ports,
+                repository=self._repository.root,
+                home=os.path.dirname(self._paths.root),
+            )
+            async with agents.open_session(
+                self._spec,
+                cwd=workspace.code,
+                env=environment,
+                on_update=self._progress.update,
+                transcript=transcript,
+                terminal=recording,
+                permissions=self._limits.permissions,
+                start_timeout=self._limits.start_timeout,
+            ) as session:
+                yield session, workspace
+
+    async def _turns(self, session: agents.Session, workspace: workspaces.Workspace) -> policy.EndAttempt:
+        """Prompt, submit, wait for the verdict; again while the policy says to refine."""
+        text = prompt.first_prompt(self._assignment())
+        rounds = 0
+        while True:
+            rounds += 1
+            self._progress.prompted(rounds)
+            point("worker.prompted")
+            with anyio.move_on_after(self._limits.turn_timeout) as turn:
+                await session.prompt(text)
+            if turn.cancelled_caught:
+                reason = f"the turn took longer than {self._limits.turn_timeout:.0f} s"
+                return policy.after_interruption(reason, self._earlier, self._limits)
+            change = await self._submit(workspace)
+            decision = self._decide(change, rounds)
+            if isinstance(decision, policy.EndAttempt):
+                return decision
+            if change is not None and change.verdict is not None:
+                text = prompt.refinement_prompt(change.verdict, rounds, self._limits.refine_rounds)
+            else:
+                text = prompt.no_change_prompt()
+
+    def _decide(self, change: Change | None, rounds: int) -> policy.Refine | policy.EndAttempt:
+        """What follows a turn; `change` is None when it left nothing to submit."""
+        if change is None:
+            return policy.after_failure("the turn ended without a change", rounds, self._earlier, self._limits)
+        if change.state == "landed":
+            return policy.EndAttempt("landed", "landed")
+        if change.state == "withdrawn":
+            return policy.EndAttempt("stopped", "the issue was closed meanwhile")
+        verdict = change.verdict or {}
+        if change.state == "conflict":
+            return policy.after_conflict(verdict.get("paths", ()), self._earlier, self._limits)
+        return policy.after_failure(str(verdict.get("reason")), rounds, self._earlier, self._limits)
+
+    async def _submit(self, workspace: workspaces.Workspace) -> Change | None:
+        """Bring the turn's work to the hub and through the gate; None if there is no change."""
+        pulled = await anyio.to_thread.run_sync(workspaces.pull, workspace)
+        self._progress.pulled(pulled.commit)
+        point("worker.pulled")
+        return await self._verdict_on(pulled) if pulled.changed else None
+
+    async def _verdict_on(self, pulled: workspaces.Pulled) -> Change:
+        """Submit a commit and wait until the gate has decided on it."""
+        with Doorbell(self._paths.bells) as bell:
+            change = self._tracker.submit(self._lease, self._id, commit=pulled.commit, base=pulled.base)
+            point("worker.submitted")
+            self._progress.waiting()
+            while change.state in ("queued", "gating", "passed"):
+                with anyio.move_on_after(MAX_LOOK_SECONDS):
+                    await anyio.wait_readable(bell)
+                bell.clear()
+                change = self._tracker.change(change.id)
+            return change
+
+    def _assignment(self) -> prompt.Assignment:
+        issue = self._tracker.issue(self._lease.issue)
+        return prompt.Assignment(
+            issue=issue,
+            number=self._attempt.number,
+            branch=self._branch,
+            checks=self._config.check,
+            comments=self._tracker.comments(issue.id),
+            earlier=self._earlier,
+            changes=changes_by_attempt(self._tracker.all_changes(issue.id)),
+            resumed=policy.resume_from(self._earlier),
+        )
+
+    async def _end(self, decision: policy.EndAttempt) -> None:
+        """Leave nothing behind but what is in the hub and the tracker."""
+        await anyio.to_thread.run_sync(processes.end_descendants)
+        head = await anyio.to_thread.run_sync(save_work, self._paths, self._id)
+        point("worker.saved")
+        if self._lost_lease:
+            return
+        if decision.give_up:
+            write_report(self._tracker, self._id, decision, head)
+        self._tracker.end_attempt(
+            self._lease, self._id, decision.outcome, decision.detail, head=head, give_up=decision.give_up
+        )
+
+
+def save_work(paths: StatePaths, attempt: str) -> str | None:
+    """Bring all that the workspace holds to the hub and remove it; the commit that the attempt's work ends at."""
+    workspaces.remove(paths, attempt)
+    return resolve(open_bare(paths.hub), f"refs/tapeout/attempts/{attempt}")
+
+
+def write_report(tracker: Tracker, attempt: str, decision: policy.EndAttempt, head: str | None) -> None:
+    """Comment on the issue, for a person, why no agent goes on and what was tried."""
+    issue = tracker.issue(tracker.attempt(attempt).issue)
+    counted = [
+        one if one.id != attempt else one._replace(outcome=decision.outcome, detail=decision.detail, head=head)
+        for one in tracker.budget_attempts(issue.id)
+    ]
+    changes = changes_by_attempt(tracker.all_changes(issue.id))
+    tracker.comment(issue.id, give_up_report(issue, decision.give_up or "", counted, changes))
+
+
+def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Attempt id to its changes, in order of submission."""
+    found: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda one: one.submitted_at):
+        found.setdefault(change.attempt, []).append(change)
+    return found
+
+
+def target_config(paths: StatePaths, branch: str) -> Config:
+    """What `tapeout.toml` says at the tip of the target branch in the hub."""
+    hub = open_bare(paths.hub)
+    commit = resolve(hub, f"refs/heads/{branch}")
+    assert commit is not None
+    return gate.load_config(hub, commit)
+
