@@ -1,0 +1,196 @@
+"""A clean checkout of one exact commit, put back into that state before each check.
+
+It is a repository of its own: the objects are hard links, HEAD is detached at the commit, the base is
+`origin/<branch>`, tags are there, and no hook, template or filter of anybody is. It is made with pygit2: what the
+commit holds (attributes, links, submodules) makes no program run.
+
+A check may change anything in it. Only what it changed is put back, seen by inode, size and change time, which a
+process cannot set: a big repository is written once, not once a check.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import IO
+
+import pygit2
+
+from tapeout.gate.runs import remove_tree
+
+Stamp = tuple[int, ...]
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{40,64}")
+
+_CONFIG = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = false
+\tsymlinks = true
+\tautocrlf = false
+\tlogallrefupdates = false
+[gc]
+\tauto = 0
+[advice]
+\tdetachedHead = false
+"""
+
+
+class Checkout:
+    """The checkout of `commit` in `folder`, with the objects of the repository whose git directory is `source`."""
+
+    def __init__(self, source: str, folder: str, commit: str, *, base: str, branch: str) -> None:
+        self.folder = folder
+        self.commit = commit
+        self._source = source
+        self._git = os.path.join(folder, ".git")
+        self._refs = _packed_refs(source, base, branch)
+        self._create()
+
+    def restore(self) -> None:
+        """Put everything back as it was: files, the repository, nothing else in the folder."""
+        try:
+            restored = _identity(self.folder) == self._identity and self._repair()
+        except (OSError, pygit2.GitError):
+            restored = False
+        if not restored:
+            remove_tree(self.folder)
+            self._create()
+
+    def _create(self) -> None:
+        os.mkdir(self.folder, 0o700)
+        self._identity = _identity(self.folder)
+        self._write_git()
+        self._check_out()
+        self._remember()
+
+    def _repair(self) -> bool:
+        """Put back what differs; whether that worked."""
+        os.chmod(self.folder, 0o700)
+        remove_tree(self._git)
+        now = _stamps(self.folder)
+        for path in sorted(now.keys() - self._stamps.keys()):
+            remove_tree(os.path.join(self.folder, path))
+        changed = [path for path, stamp in self._stamps.items() if now.get(path) != stamp]
+        for path in changed:
+            if path in now and not (_is_folder(self._stamps[path]) and _is_folder(now[path])):
+                remove_tree(os.path.join(self.folder, path))
+        self._write_git()
+        with open(os.path.join(self._git, "index"), "wb") as file:
+            file.write(self._index)
+        if not changed:
+            return True
+        self._check_out()
+        for path in changed:
+            if _is_folder(self._stamps[path]):
+                os.chmod(os.path.join(self.folder, path), stat.S_IMODE(self._stamps[path][0]))
+        before = self._stamps
+        self._remember()
+        return {path: stamp[0] for path, stamp in before.items()} == {
+            path: stamp[0] for path, stamp in self._stamps.items()
+        }
+
+    def _remember(self) -> None:
+        with open(os.path.join(self._git, "index"), "rb") as file:
+            self._index = file.read()
+        self._stamps = _stamps(self.folder)
+
+    def _write_git(self) -> None:
+        os.makedirs(os.path.join(self._git, "refs", "heads"))
+        _link_objects(os.path.join(self._source, "objects"), os.path.join(self._git, "objects"))
+        for name, text in (("HEAD", f"{self.commit}\n"), ("config", _CONFIG), ("packed-refs", self._refs)):
+            with open(os.path.join(self._git, name), "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        shallow = os.path.join(self._source, "shallow")
+        if os.path.exists(shallow):
+            _link_or_copy(shallow, os.path.join(self._git, "shallow"))
+
+    def _check_out(self) -> None:
+        repository = pygit2.Repository(self._git, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+        commit = repository[self.commit].peel(pygit2.Commit)
+        repository.checkout_tree(commit, strategy=pygit2.enums.CheckoutStrategy.FORCE)  # type: ignore[no-untyped-call]
+        repository.free()
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Which folder this is: another one, or a link to one, has another identity."""
+    try:
+        state = os.lstat(folder)
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _packed_refs(source: str, base: str, branch: str) -> str:
+    """The base and the tags. Read from the files: listing all refs of a hub would read every candidate's."""
+    refs = {f"refs/remotes/origin/{branch}": base}
+    with contextlib.suppress(FileNotFoundError), _text(os.path.join(source, "packed-refs")) as file:
+        for line in file:
+            identity, _, name = line.strip().partition(" ")
+            if name.startswith("refs/tags/"):
+                refs[name] = identity
+    for folder, _, names in os.walk(os.path.join(source, "refs", "tags")):
+        for name in names:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError), _text(path) as file:
+                refs[os.path.relpath(path, source)] = file.read().strip()
+    lines = (f"{refs[name]} {name}\n" for name in sorted(refs) if _OBJECT_ID.fullmatch(refs[name]))
+    return "# pack-refs with: sorted \n" + "".join(lines)
+
+
+def _text(path: str) -> IO[str]:
+    return open(path, encoding="utf-8", errors="surrogateescape")
+
+
+def _link_objects(source: str, target: str) -> None:
+    """Hard links of all objects; what the source itself borrows stays borrowed."""
+    for folder, _, names in os.walk(source):
+        into = os.path.join(target, os.path.relpath(folder, source))
+        os.makedirs(into, exist_ok=True)
+        for name in names:
+            if name != "alternates" and not name.startswith("tmp_"):
+                _link_or_copy(os.path.join(folder, name), os.path.join(into, name))
+    alternates = os.path.join(source, "info", "alternates")
+    if os.path.exists(alternates):
+        with open(alternates, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [os.path.join(source, line.strip()) for line in file if line.strip()]
+        os.makedirs(os.path.join(target, "info"), exist_ok=True)
+        path = os.path.join(target, "info", "alternates")
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(f"{os.path.realpath(line)}\n" for line in lines)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return  # packed meanwhile: the pack is, or will be, linked too
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _stamps(folder: str) -> dict[str, Stamp]:
+    return dict(_walk(folder, ""))
+
+
+def _walk(top: str, below: str) -> Iterator[tuple[str, Stamp]]:
+    """Every entry but the repository: what it is, and for a file or link whether it is still the same one."""
+    with os.scandir(os.path.join(top, below)) as entries:
+        for entry in entries:
+            path = os.path.join(below, entry.name)
+            if path == ".git":
+                continue
+            state = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(state.st_mode):
+                yield path, (state.st_mode,)
+                if state.st_mode & 0o700 != 0o700:
+                    os.chmod(entry.path, stat.S_IMODE(state.st_mode) | 0o700)
+                yield from _walk(top, path)
+            else:
+                yield path, (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _is_folder(stamp: Stamp) -> bool:
+    return stat.S_ISDIR(stamp[0])

@@ -1,0 +1,172 @@
+"""Running the checks of the target branch on one exact commit.
+
+What may go wrong: a check fails, hangs, is killed, tests nothing (the change's fault: a failed verdict); its program
+is missing or the disk is full (the machine's fault: `GateUnavailable`, which blames nobody). Which of the two a
+missing command is, the base tells: if the same check misses it there too, it is the machine.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+
+import pygit2
+
+from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.paths import StatePaths
+from tapeout.base.processes import Captured, run_captured
+from tapeout.config import CheckConfig, Config
+from tapeout.gate.checkout import Checkout
+from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
+from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
+from tapeout.gate.runs import RUN_VARIABLE, remove_tree, run_folder
+from tapeout.gate.verdict import CheckResult, Finding, Verdict, findings_of
+
+KEEP_BYTES = 4 * 1024 * 1024
+"""How much of a check's output is kept: head and tail."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged, and by what."""
+
+    source: str
+    """Git directory that has the commits."""
+    commit: str
+    base: str
+    """Commit of the target branch whose configuration this is."""
+    branch: str
+
+
+def run_checks(paths: StatePaths, subject: Subject, config: Config, findings: tuple[Finding, ...] = ()) -> Verdict:
+    """Judge a commit: the findings that there are already, and every check in a clean checkout.
+
+    Raises:
+        GateUnavailable: no verdict is possible on this machine now.
+    """
+    begun = time.monotonic()
+    try:
+        with run_folder(paths) as (run, folder):
+            return _Run(paths, run, folder, subject, config).judge(findings, begun)
+    except OSError as error:
+        raise unavailable("run the gate", error) or error from error
+
+
+class _Run:
+    """One run of the gate."""
+
+    def __init__(self, paths: StatePaths, run: str, folder: str, subject: Subject, config: Config) -> None:
+        self._run = run
+        self._folder = folder
+        self._subject = subject
+        self._config = config
+        self._logs = os.path.join(paths.evidence, run)
+
+    def judge(self, findings: tuple[Finding, ...], begun: float) -> Verdict:
+        os.makedirs(self._logs)
+        results: tuple[CheckResult, ...] = ()
+        if not (findings and self._config.gate.fail_fast):
+            try:
+                results = self._results(self._check_out("code", self._subject.commit))
+            except pygit2.GitError as error:
+                findings += (Finding("change", f"its files cannot be checked out: {error}"),)
+        found = findings + findings_of(results)
+        return Verdict(
+            run=self._run,
+            candidate=self._subject.commit,
+            base=self._subject.base,
+            tree=_tree(self._subject),
+            passed=not found and len(results) == len(self._config.check),
+            results=results,
+            findings=found,
+            seconds=time.monotonic() - begun,
+        )
+
+    def _results(self, checkout: Checkout) -> tuple[CheckResult, ...]:
+        results: list[CheckResult] = []
+        for number, check in enumerate(self._config.check):
+            if number:
+                checkout.restore()
+            results.append(self._result(check, checkout))
+            if not results[-1].passed and self._config.gate.fail_fast:
+                break
+        return tuple(results)
+
+    def _check_out(self, name: str, commit: str) -> Checkout:
+        subject = self._subject
+        try:
+            return Checkout(
+                subject.source,
+                os.path.join(self._folder, name),
+                commit,
+                base=subject.base,
+                branch=subject.branch,
+            )
+        except pygit2.GitError as error:
+            raise unavailable("check out the candidate", error) or error from error
+
+    def _result(self, check: CheckConfig, checkout: Checkout) -> CheckResult:
+        captured = self._run_one(check, checkout)
+        missing = captured.exit_code in {NOT_FOUND, NOT_EXECUTABLE}
+        if missing and self._misses_on_base(check):
+            reason = missing_reason(captured.exit_code or 0)
+            last = captured.output.strip().splitlines()[-1:]
+            raise GateUnavailable(
+                f"check {check.name}: {reason}: {(last or check.argv)[0][:200]}",
+                hint="install it, or put it on the PATH of the floor",
+            )
+        result = judge(check, captured)
+        if not result.passed and disk_is_full(self._folder):
+            raise GateUnavailable(f"check {check.name}: the disk is full", hint="free some space")
+        with open(os.path.join(self._logs, f"{check.name}.log"), "w", encoding="utf-8", newline="") as file:
+            file.write(captured.output)
+        return result
+
+    def _misses_on_base(self, check: CheckConfig) -> bool:
+        """Whether the check's command is missing on the target branch too, so that the change is not to blame."""
+        if self._subject.base == self._subject.commit:
+            return True
+        checkout = self._check_out("base", self._subject.base)
+        try:
+            return self._run_one(check, checkout).exit_code in {NOT_FOUND, NOT_EXECUTABLE}
+        finally:
+            remove_tree(checkout.folder)
+
+    def _run_one(self, check: CheckConfig, checkout: Checkout) -> Captured:
+        for name in ("home", "tmp"):
+            remove_tree(os.path.join(self._folder, name))
+            os.mkdir(os.path.join(self._folder, name), 0o700)
+        try:
+            return run_captured(
+                check.argv,
+                cwd=checkout.folder,
+                env=check_environment(self._config, self._run, self._folder),
+                timeout=check.timeout,
+                keep=KEEP_BYTES,
+            )
+        except EnvironmentProblem as error:
+            if isinstance(error.__cause__, FileNotFoundError | PermissionError):
+                # The same as a shell says, so that the base decides whose fault it is.
+                code = NOT_FOUND if isinstance(error.__cause__, FileNotFoundError) else NOT_EXECUTABLE
+                return Captured(code, error.message, 0, 0.0, False, 0)
+            raise GateUnavailable(f"check {check.name}: {error.message}", hint=error.hint) from error
+
+
+def check_environment(config: Config, run: str, folder: str) -> dict[str, str]:
+    """The environment of a check: nothing of the floor's own but what a program needs and the configuration names."""
+    passed_on = {name: os.environ[name] for name in config.gate.pass_env if name in os.environ}
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "HOME": os.path.join(folder, "home"),
+        "TMPDIR": os.path.join(folder, "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        **passed_on,
+        RUN_VARIABLE: run,
+    }
+
+
+def _tree(subject: Subject) -> str:
+    repository = pygit2.Repository(subject.source)
+    return str(repository[subject.commit].peel(pygit2.Commit).tree_id)

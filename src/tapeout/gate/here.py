@@ -1,0 +1,30 @@
+"""Asking the gate about any commit, without landing anything."""
+
+import pygit2
+
+from tapeout.base.errors import NotFound
+from tapeout.base.paths import Repository, StatePaths
+from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.evidence import Origin, record_of, write_record
+from tapeout.gate.target import config_digest, load_config
+from tapeout.gate.verdict import Verdict
+
+
+def run_gate_here(paths: StatePaths, repository: Repository, revision: str = "HEAD") -> Verdict:
+    """Judge any commit of the user's repository by its own `tapeout.toml`, and keep the evidence.
+
+    Raises:
+        NotFound: no such commit.
+        UsageError: the commit has no valid configuration.
+        GateUnavailable: no verdict is possible on this machine now.
+    """
+    try:
+        user = pygit2.Repository(repository.root)
+        commit = str(user.revparse_single(revision).peel(pygit2.Commit).id)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise NotFound(f"{revision!r} is no commit of {repository.root}") from error
+    config = load_config(user, commit)
+    subject = Subject(repository.git_dir, commit, commit, config.project.branch)
+    verdict = run_checks(paths, subject, config)
+    write_record(paths, record_of(verdict, config, config_digest(user, commit), Origin()))
+    return verdict
