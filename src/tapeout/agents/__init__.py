@@ -1,0 +1,69 @@
+"""Agents: one interface over every program that drives a model.
+
+A session is opened in a folder, prompted one turn at a time, and tells what happens: text, tool calls, plans,
+permissions, and how full its context window is. Two drivers: `acp` for programs that speak the Agent Client Protocol
+(`acp.py`, with `wire.py` and `process.py` below it), and `command` for any program that takes a prompt and works in
+the current folder (`command.py`). `catalog.py` knows the agents people use; `scripted/` is one that plays a script.
+Everything said is kept in a transcript and shown in the attempt's terminal recording.
+
+An agent is an untrusted program. What it *says* is never evidence: a turn is judged by the git result.
+
+What may go wrong: the program is missing, dies, hangs, floods, prints something else, or answers with an error. Each
+is an `AgentError` with a one-line message; see `errors.py`. A turn has no time limit here: the caller cancels it.
+Processes that an agent detached outlive its session: the caller reaps its descendants after `close`.
+"""
+
+from tapeout.agents.catalog import CatalogEntry, catalog, installed, resolve, version
+from tapeout.agents.errors import AgentDied, AgentError, AgentNotInstalled, AgentProtocolError, AgentTimeout
+from tapeout.agents.recorder import Terminal
+from tapeout.agents.render import render
+from tapeout.agents.session import AgentSpec, Session, TurnResult, open_session, preload
+from tapeout.agents.transcript import Transcript, read_transcript
+from tapeout.agents.updates import (
+    Entry,
+    Failure,
+    Notice,
+    Permission,
+    Plan,
+    Prompt,
+    Text,
+    Thought,
+    ToolCall,
+    TurnEnded,
+    Update,
+    Usage,
+)
+
+__all__ = [
+    "AgentDied",
+    "AgentError",
+    "AgentNotInstalled",
+    "AgentProtocolError",
+    "AgentSpec",
+    "AgentTimeout",
+    "CatalogEntry",
+    "Entry",
+    "Failure",
+    "Notice",
+    "Permission",
+    "Plan",
+    "Prompt",
+    "Session",
+    "Terminal",
+    "Text",
+    "Thought",
+    "ToolCall",
+    "Transcript",
+    "TurnEnded",
+    "TurnResult",
+    "Update",
+    "Usage",
+    "catalog",
+    "installed",
+    "open_session",
+    "preload",
+    "read_transcript",
+    "render",
+    "resolve",
+    "version",
+]

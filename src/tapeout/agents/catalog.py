@@ -1,0 +1,183 @@
+"""The agents that Tapeout knows: how to start each, install it, and what it needs. A repository may change or add to
+them in `tapeout.toml`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tapeout.agents.errors import AgentNotInstalled
+from tapeout.agents.program import find_program
+from tapeout.agents.scripted import PROGRAM
+from tapeout.agents.session import AgentSpec
+from tapeout.base.errors import UsageError
+from tapeout.config import AgentConfig, Config
+
+VERSION_TIMEOUT = 10.0
+"""Seconds that a program may take to say its version."""
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A known agent."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    install: str
+    """A shell command that installs it; empty: ships with Tapeout."""
+    keys: tuple[str, ...] = ()
+    """Variables that hold its API key or choose its model; one who uses them names them in `pass_env`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables that make it work unattended."""
+    modes: tuple[str, ...] = ()
+    """ACP modes in which it asks for as little as possible, best first: for `permissions = "allow"`."""
+    asking_modes: tuple[str, ...] = ()
+    """Modes in which it asks before it acts: for `permissions = "deny"`."""
+    note: str = ""
+    """What a user should know."""
+
+
+_CATALOG = (
+    CatalogEntry(
+        "claude",
+        "Claude Code",
+        ("claude-agent-acp",),
+        "npm install -g @agentclientprotocol/claude-agent-acp",
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_BASE_URL"),
+        env={"DISABLE_AUTOUPDATER": "1"},
+        # It starts in `auto`, where it does not act and does not ask either.
+        modes=("default",),
+        asking_modes=("default",),
+        note="needs Node.js 24 for current versions; without a key it uses the login of the claude program",
+    ),
+    CatalogEntry(
+        "codex",
+        "OpenAI Codex",
+        ("codex-acp",),
+        "npm install -g @zed-industries/codex-acp",
+        keys=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_HOME"),
+        # Two adapters have this program name; each calls the mode differently.
+        modes=("agent-full-access", "full-access"),
+        note="without a key it uses the login of the codex program",
+    ),
+    CatalogEntry(
+        "copilot",
+        "GitHub Copilot CLI",
+        ("copilot", "--acp"),
+        "npm install -g @github/copilot",
+        keys=("GH_TOKEN", "GITHUB_TOKEN", "COPILOT_GITHUB_TOKEN", "COPILOT_MODEL"),
+        env={"COPILOT_AUTO_UPDATE": "false"},
+    ),
+    CatalogEntry(
+        "gemini",
+        "Gemini CLI",
+        ("gemini", "--acp"),
+        "npm install -g @google/gemini-cli",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+        # It starts itself a second time otherwise, which costs 4 seconds.
+        env={"GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
+        note="does not report its context usage, so the context limit cannot be measured",
+    ),
+    CatalogEntry(
+        "opencode",
+        "OpenCode",
+        ("opencode", "acp"),
+        "npm install -g opencode-ai",
+        keys=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENCODE_CONFIG"),
+        env={"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"},
+    ),
+    CatalogEntry(
+        "vibe",
+        "Mistral Vibe",
+        ("vibe-acp",),
+        "uv tool install mistral-vibe",
+        keys=("MISTRAL_API_KEY",),
+        modes=("auto-approve",),
+    ),
+    CatalogEntry(
+        "scripted",
+        "Scripted agent",
+        (sys.executable, "-I", PROGRAM),
+        "",
+        note="plays a script from the issue, without a model: for the demo and for tests",
+    ),
+)
+
+
+def catalog() -> list[CatalogEntry]:
+    """Every known agent."""
+    return list(_CATALOG)
+
+
+def resolve(name: str, config: Config) -> AgentSpec:
+    """The agent of that name: `[agents.NAME]` of the configuration over what the catalog knows.
+
+    Raises:
+        UsageError: nobody knows it, or the configuration leaves out what an unknown agent needs.
+    """
+    changes = config.agents.get(name)
+    entry = next((entry for entry in _CATALOG if entry.name == name), None)
+    if entry is not None:
+        return _known(entry, changes or AgentConfig(), config.floor.permissions)
+    if changes is None:
+        names = sorted({*config.agents, *(entry.name for entry in _CATALOG)})
+        raise UsageError(
+            f"there is no agent {name!r}: known are {', '.join(names)}",
+            hint=f"add [agents.{name}] with driver and command to tapeout.toml",
+        )
+    if changes.driver is None or not changes.command:
+        raise UsageError(
+            f"tapeout.toml: agents.{name}: driver and command are required",
+            hint='driver is "acp" or "command"; command is a list of program and arguments',
+        )
+    return AgentSpec(name, changes.driver, changes.command, changes.env, changes.pass_env, changes.mode)
+
+
+def installed(spec: AgentSpec, path: str | None = None) -> bool:
+    """Whether the agent's program is there; `path` is the PATH to look on, ours by default."""
+    try:
+        find_program(spec, os.getcwd(), {"PATH": os.environ.get("PATH", "") if path is None else path})
+    except AgentNotInstalled:
+        return False
+    return True
+
+
+def version(spec: AgentSpec, path: str | None = None) -> str | None:
+    """What the program answers to `--version`, or None if it does not. Starts the program: it may take seconds."""
+    search = os.environ.get("PATH", "") if path is None else path
+    program = shutil.which(spec.command[0], path=search)
+    if program is None or spec.name == "scripted":
+        return None
+    try:
+        result = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = result.stdout.decode(errors="replace").strip().splitlines()
+    return lines[0][:100] if result.returncode == 0 and lines else None
+
+
+def _known(entry: CatalogEntry, changes: AgentConfig, permissions: Literal["allow", "deny"]) -> AgentSpec:
+    modes = entry.modes if permissions == "allow" else entry.asking_modes
+    if changes.mode is not None:
+        modes = (changes.mode,)
+    return AgentSpec(
+        entry.name,
+        changes.driver or "acp",
+        changes.command or entry.command,
+        {**entry.env, **changes.env},
+        changes.pass_env,
+        modes[0] if modes else None,
+        modes[1:],
+        "" if changes.command else entry.install,
+    )

@@ -1,0 +1,124 @@
+"""The interface of every agent: what to start, what a session can do, how it ends."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from tapeout.agents.choices import Permissions
+from tapeout.agents.recorder import Recorder, Terminal
+from tapeout.agents.transcript import Transcript
+from tapeout.agents.updates import Update, Usage
+
+ANSWER_TAIL = 4096
+"""Characters kept of what an agent said in a turn."""
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent program and how to talk to it."""
+
+    name: str
+    driver: Literal["acp", "command"]
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables to set."""
+    pass_env: tuple[str, ...] = ()
+    """Variables to take from our own environment, if set."""
+    mode: str | None = None
+    """ACP session mode to switch to, if the agent offers it."""
+    fallback_modes: tuple[str, ...] = ()
+    """Modes to try if it does not, in order."""
+    install: str = ""
+    """How to install it, for a message."""
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """How a turn ended. What the agent says in it is no evidence of anything."""
+
+    stop_reason: str
+    """`end_turn`, `max_tokens`, `max_turn_requests`, `refusal`, `cancelled`, or `error` (a command's exit code)."""
+    text: str
+    """The end of what the agent said: the last 4,096 characters."""
+    usage: Usage | None
+    """The last usage report of the session, if there was any."""
+
+
+class Session(Protocol):
+    """A conversation with an agent that works in one folder."""
+
+    @property
+    def id(self) -> str:
+        """The agent's own name for the session."""
+        ...
+
+    async def prompt(self, text: str) -> TurnResult:
+        """One turn. When the calling task is cancelled, the agent is told to stop, and the session can only be closed.
+
+        Raises:
+            AgentError: the agent died, spoke rubbish, or answered with an error.
+        """
+        ...
+
+    async def cancel(self) -> None:
+        """Ask the agent to end the running turn: `prompt` then returns with `cancelled`. No turn: does nothing."""
+        ...
+
+    async def close(self) -> None:
+        """End the agent's process. Safe to call again. What it left running is for the caller to reap."""
+        ...
+
+
+def session_environment(
+    spec: AgentSpec, env: Mapping[str, str], ours: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The agent's environment: `env`, what `pass_env` takes from `ours`, and the agent's own variables on top."""
+    passed = {name: ours[name] for name in spec.pass_env if name in ours}
+    return {**env, **passed, **spec.env}
+
+
+def open_session(
+    spec: AgentSpec,
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    on_update: Callable[[Update], None],
+    transcript: Transcript,
+    terminal: Terminal,
+    permissions: Permissions = "allow",
+    start_timeout: float = 60.0,
+) -> AbstractAsyncContextManager[Session]:
+    """Start an agent in the folder `cwd`; leaving the context ends its process.
+
+    `env` is its whole environment, except for what `spec` adds. `on_update` is called in order, in the event loop, and
+    must not block. `start_timeout` is in seconds.
+
+    Raises:
+        AgentNotInstalled: its program is missing.
+        AgentTimeout: no session within `start_timeout`.
+        AgentError: it could not start a session; see `tapeout.agents.errors`.
+    """
+    recorder = Recorder(on_update, transcript, terminal)
+    environment = session_environment(spec, env)
+    if spec.driver == "command":
+        from tapeout.agents.command import command_session
+
+        return command_session(spec, cwd=cwd, env=environment, recorder=recorder)
+    from tapeout.agents.acp import acp_session  # imports for a second: only when needed, or by `preload`
+
+    return acp_session(
+        spec,
+        cwd=cwd,
+        env=environment,
+        recorder=recorder,
+        permissions=permissions,
+        start_timeout=start_timeout,
+    )
+
+
+def preload() -> None:
+    """Import everything that a session needs: for a server that forks workers, so that each need not."""
+    import tapeout.agents.acp
+    import tapeout.agents.command  # noqa: F401
