@@ -1,0 +1,22 @@
+"""`tapeout completion SHELL`: a completion script, made from the parser itself."""
+
+import argparse
+
+from tapeout.cli.output import Result
+from tapeout.cli.parser import COMMANDS, add_json, build
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `completion`."""
+    parser.add_argument("shell", choices=SHELLS)
+    add_json(parser)
+    parser.set_defaults(run=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> Result:
+    import shtab
+
+    script = shtab.complete(build(COMMANDS, load=True), shell=arguments.shell)
+    return Result({"script": script}, script)

@@ -1,0 +1,32 @@
+"""`tapeout doctor`: is the state directory sound; the index can always be made again from git."""
+
+import argparse
+import os
+
+from tapeout.cli.context import actor, here
+from tapeout.cli.output import Result
+from tapeout.cli.parser import add_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `doctor`."""
+    parser.add_argument("--rebuild", action="store_true", help="make the tracker's index again from the log in git")
+    add_json(parser)
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> Result:
+    from tapeout.floor.lock import FloorLock
+    from tapeout.tracker import Tracker, gitlog
+
+    context = here()
+    if arguments.rebuild:
+        with FloorLock(context.paths, 0, "doctor"):
+            count = gitlog.rebuild(context.paths)
+        return Result({"operations": count}, f"the index was made again from {count} operations")
+    with Tracker.open(context.paths, actor()) as tracker:
+        counts = tracker.counts()
+        unflushed = tracker.has_outbox()
+    data = {"state": context.paths.root, "hub": os.path.isdir(context.paths.hub), "unflushed": unflushed}
+    text = f"state directory {context.paths.root}\n{counts.open} open, {counts.closed} closed issues; index sound"
+    return Result({**data, **counts._asdict()}, text)
