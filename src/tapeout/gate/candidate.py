@@ -81,12 +81,9 @@ def make_candidate(
 
 def _commit(repository: pygit2.Repository, name: str) -> pygit2.Commit:
     try:
-        found = repository.get(name)
-    except ValueError:
-        found = None
-    if not isinstance(found, pygit2.Commit):
-        raise NotFound(f"commit {name[:40]!r} is not in the hub")
-    return found
+        return repository[name].peel(pygit2.Commit)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise NotFound(f"commit {name[:40]!r} is not in the hub") from error
 
 
 def _conflicting(index: pygit2.Index) -> tuple[str, ...]:

@@ -1,0 +1,53 @@
+"""A site for each test, and the promise that no process and no checkout outlives a test."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tapeout.base.processes import become_subreaper, end_descendants
+from tests.gate.site import CONFIG, Site
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("GIT_", "TAPEOUT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    become_subreaper()
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
+    end_descendants(grace=0, keep=before)
+    assert not names, f"processes were left: {names}"
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+    sites: list[Site] = []
+
+    def make(config: str = CONFIG, **files: str) -> Site:
+        folder = tmp_path / f"site{len(sites)}"
+        sites.append(Site(folder, config, {name.replace("__", "/"): text for name, text in files.items()}))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+        checkouts = os.listdir(site.paths.gate) if os.path.isdir(site.paths.gate) else []
+        assert not checkouts, f"checkouts were left: {checkouts}"
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site()
