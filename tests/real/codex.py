@@ -41,19 +41,16 @@ email = codex@example.invalid
 def codex_environment(home: Path, url: str) -> dict[str, str]:
     """Make `home` a home folder for codex with the model at `url`; the variables that point codex to it.
 
-    Any number of codex processes may share one home.
+    Any number of codex processes may share one home. It must not lie in their temporary folder (`TMPDIR`): codex
+    refuses to keep its helper programs there.
     """
     codex_home = home / ".codex"
-    temporary = home / "tmp"
-    for folder in (codex_home, temporary):
-        folder.mkdir(parents=True, exist_ok=True)
+    codex_home.mkdir(parents=True, exist_ok=True)
     config = _CONFIG.format(window=CONTEXT_WINDOW, url=url, key=_KEY_VARIABLE)
     (codex_home / "config.toml").write_text(config, encoding="utf-8")
     (home / ".gitconfig").write_text(_GIT_CONFIG, encoding="utf-8")
     return {
         "HOME": str(home),
         "CODEX_HOME": str(codex_home),
-        # Codex refuses to keep its helper programs below the temporary folder, where tests keep their homes.
-        "TMPDIR": str(temporary),
         _KEY_VARIABLE: "sk-local-test",
     }

@@ -12,7 +12,8 @@ A script is TOML in a fenced block of the prompt (here with `'` for a backtick):
 
 A step has exactly one of
 
-- `run`: a shell command, given to the agent's own shell tool;
+- `run`: a shell command, given to the agent's own shell tool; with `patience` (seconds) the tool is told to hand a
+  slow command back as still running, where it can do that, and the model then waits for it;
 - `say`: text of the answer;
 - `delay`: seconds to wait;
 - `status`: an HTTP status to answer with, with `retry_after` (seconds) and `body` (text) if wanted;
@@ -37,7 +38,7 @@ FENCE = "model-script"
 
 _OPENING = re.compile(rf"^(?P<indent>[ \t]*)(?P<ticks>`{{3,}})[ \t]*{FENCE}[ \t]*$", re.MULTILINE)
 _ACTIONS = ("run", "say", "delay", "status", "cut", "usage")
-_OPTIONS = {"status": {"retry_after", "body", "times"}, "cut": {"times"}}
+_OPTIONS = {"run": {"patience"}, "status": {"retry_after", "body", "times"}, "cut": {"times"}}
 
 NOTHING_TO_DO = "There is nothing for me to do."
 END_OF_TURN = "Done."
@@ -62,6 +63,7 @@ class Step(NamedTuple):
     retry_after: float | None = None
     body: str | None = None
     times: int | None = None
+    patience: float = 30.0
 
 
 Turn = tuple[Step, ...]
@@ -89,6 +91,8 @@ class Reply(NamedTuple):
 
     texts: tuple[str, ...] = ()
     command: str | None = None
+    patience: float = 30.0
+    """Seconds after which the tool may hand the command back as still running."""
     wait_for: str | None = None
     """Handle of a running command to wait for, instead of a new command."""
     delay: float = 0.0
@@ -177,7 +181,7 @@ def _play(turn: Turn, done: int, conversation: Conversation, failed: Callable[[s
         if done > 0:
             done -= step.action == "run"
         elif step.action == "run":
-            return reply._replace(command=step.value)
+            return reply._replace(command=step.value, patience=step.patience)
         elif step.action == "say":
             reply = reply._replace(texts=(*reply.texts, step.value))
         elif step.action == "delay":
@@ -213,7 +217,8 @@ def _step(data: Mapping[str, Any]) -> Step:
     unknown = set(data) - {action} - _OPTIONS.get(action, set())
     if unknown:
         raise ScriptError(f"a {action} step has no {min(unknown)!r}")
-    return Step(action, data[action], data.get("retry_after"), data.get("body"), data.get("times"))
+    options = {name: value for name, value in data.items() if name != action}
+    return Step(action, data[action], **options)
 
 
 def _toml(value: Any) -> str:

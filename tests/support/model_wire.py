@@ -67,7 +67,7 @@ def make_call(reply: Reply, tools: Iterable[Tool], call_id: str) -> Call | None:
     if reply.command is None:
         return None
     tool = find_shell_tool(list(tools))
-    return Call(call_id, tool, _arguments(tool, reply.command))
+    return Call(call_id, tool, _arguments(tool, reply.command, reply.patience))
 
 
 def find_shell_tool(tools: Sequence[Tool]) -> Tool:
@@ -91,13 +91,13 @@ def _command_field(tool: Tool) -> str | None:
     return next((field for field in _COMMAND_FIELDS if field in tool.properties), None)
 
 
-def _arguments(tool: Tool, command: str) -> dict[str, Any]:
+def _arguments(tool: Tool, command: str, patience: float) -> dict[str, Any]:
     if tool.built_in:
         return {"type": "exec", "command": ["bash", "-c", command], "env": {}}
     field = _command_field(tool) or "command"
     as_list = tool.properties[field].get("type") == "array"
     arguments: dict[str, Any] = {field: ["bash", "-c", command] if as_list else command}
-    defaults = {"yield_time_ms": 30_000, "timeout_ms": 600_000, "login": False}
+    defaults = {"yield_time_ms": int(patience * 1000), "timeout_ms": 600_000, "login": False}
     arguments |= {name: value for name, value in defaults.items() if name in tool.properties}
     arguments |= {name: "Run a command" for name in tool.required if name == "description"}
     return arguments
