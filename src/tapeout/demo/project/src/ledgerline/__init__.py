@@ -1,0 +1,3 @@
+"""Plain-text double-entry accounting."""
+
+__version__ = "0.4.0"
