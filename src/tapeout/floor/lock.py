@@ -41,7 +41,12 @@ class FloorLock:
         except OSError as error:
             self._file.close()
             raise Busy(_taken(paths), hint="`tapeout status` shows it, `tapeout stop` stops it") from error
-        holder = Holder(os.getpid(), socket.gethostname(), time.time(), workers, agent)
+        self._started_at = time.time()
+        self.describe(workers, agent)
+
+    def describe(self, workers: int, agent: str) -> None:
+        """Say how this floor runs, for those who ask."""
+        holder = Holder(os.getpid(), socket.gethostname(), self._started_at, workers, agent)
         self._file.truncate(0)
         self._file.write(json.dumps(asdict(holder)))
         self._file.flush()

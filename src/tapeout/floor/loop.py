@@ -17,11 +17,11 @@ import anyio.abc
 import anyio.to_thread
 
 from tapeout.base.errors import TapeoutError
+from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.engine import Job, Running
 from tapeout.engine.local import LocalExecutor
 from tapeout.floor.dispatch import MAX_FAILURES, Plan, Snapshot, plan_dispatch
-from tapeout.floor.worker import new_attempt_id
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Issue
@@ -57,7 +57,7 @@ class _State:
     failures: dict[str, int] = field(default_factory=dict)
     gate_deaths: int = 0
     stopping: bool = False
-    killed: bool = False
+    asked_to_stop: bool = False
 
 
 class Floor:
@@ -90,8 +90,8 @@ class Floor:
             await self._perform(plan)
             if plan.idle and (self._state.stopping or self._settings.until_idle):
                 return
-            if self._state.stopping and not self._state.killed:
-                self._state.killed = True
+            if self._state.stopping and not self._state.asked_to_stop:
+                self._state.asked_to_stop = True
                 tasks.start_soon(self._stop_workers)
             with anyio.move_on_after(self._sleep_seconds()):
                 await self._wake.wait()
@@ -131,7 +131,7 @@ class Floor:
             await self._executor.submit(Job(GATE_JOB, "tapeout.gate.job:main", arguments))
 
     async def _start_worker(self, issue: Issue) -> None:
-        settings, attempt = self._settings, new_attempt_id()
+        settings, attempt = self._settings, f"a-{new_id()}"
         agent = issue.agent or settings.agent
         self._state.starting[attempt] = issue.id
         arguments = (

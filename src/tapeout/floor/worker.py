@@ -23,7 +23,6 @@ from tapeout.base import processes, terminal
 from tapeout.base.errors import Conflict, TapeoutError
 from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
-from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompt
@@ -35,11 +34,6 @@ from tapeout.tracker.model import Change, Lease
 
 MAX_LOOK_SECONDS = 10.0
 """A verdict is looked for when the bell rings, and at the latest after this time."""
-
-
-def new_attempt_id() -> str:
-    """An id for an attempt that is about to start."""
-    return f"a-{new_id()}"
 
 
 def main(state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str) -> None:

@@ -1,0 +1,64 @@
+"""Events of the log as lines for people. Pure."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tapeout.tracker.model import Event
+
+_Describe = Callable[[dict[str, Any]], str]
+
+
+def describe(event: Event) -> str:
+    """One line for an event; empty for one of no interest to people."""
+    describer = _DESCRIBERS.get(event.kind)
+    text = describer(event.data) if describer else ""
+    if not text:
+        return ""
+    at = time.strftime("%H:%M:%S", time.localtime(event.at))
+    return f"{at}  {event.issue or '-':10}  {text}"
+
+
+def _attempt_updated(data: dict[str, Any]) -> str:
+    if "rounds" in data:
+        return f"{data['attempt']}: prompt {data['rounds']}"
+    return ""
+
+
+def _attempt_ended(data: dict[str, Any]) -> str:
+    detail = f": {data['detail']}" if data["detail"] != data["outcome"] else ""
+    return f"{data['attempt']} ended as {data['outcome']}{detail}"
+
+
+def _change_moved(data: dict[str, Any]) -> str:
+    verdict = data.get("verdict")
+    if data["state"] == "failed" and verdict:
+        return f"change {data['change']} refused: {verdict['reason']}"
+    if data["state"] == "conflict" and verdict:
+        return f"change {data['change']}: {verdict['reason']}"
+    if data["state"] == "passed" and verdict:
+        return f"change {data['change']} passed: {verdict['reason']} in {verdict.get('seconds', 0):.1f} s"
+    return ""
+
+
+def _noted(data: dict[str, Any]) -> str:
+    rest = ", ".join(f"{key} {value}" for key, value in data.items() if key != "what")
+    return f"{data['what']}{': ' if rest else ''}{rest}"
+
+
+_DESCRIBERS: dict[str, _Describe] = {
+    "created": lambda data: f"filed: {data['title']}",
+    "fields-set": lambda data: f"changed {', '.join(data)}",
+    "commented": lambda data: f"comment: {data['text'].splitlines()[0][:100]}",
+    "closed": lambda data: f"closed as {data['resolution']}",
+    "reopened": lambda _: "reopened",
+    "claimed": lambda data: "" if data["owner"].startswith(("a-", "salvage:")) else f"claimed by {data['owner']}",
+    "gave-up": lambda data: f"given up, needs a person: {data['reason']}",
+    "attempt-started": lambda data: f"{data['attempt']}: attempt {data['number']} by {data['agent']}",
+    "attempt-updated": _attempt_updated,
+    "attempt-ended": _attempt_ended,
+    "change-submitted": lambda data: f"change {data['change']} submitted: {data['commit'][:12]}",
+    "change-moved": _change_moved,
+    "change-landed": lambda data: f"landed as {data['commit'][:12]}",
+    "noted": _noted,
+}

@@ -1,0 +1,68 @@
+"""`tapeout logs`: what happened, to everything, one issue, or one attempt."""
+
+import argparse
+import os
+import sys
+
+from tapeout.base.errors import NotFound
+from tapeout.cli.context import actor, here
+from tapeout.cli.events import describe
+from tapeout.cli.output import Result, printable
+from tapeout.cli.parser import add_json
+from tapeout.tracker import Tracker
+
+LIMIT = 200
+LOOK_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `logs`."""
+    parser.add_argument("what", nargs="?", metavar="ID", help="an issue, or an attempt (prints its transcript)")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on as things happen")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"newest events to start with; default {LIMIT}")
+    add_json(parser)
+    parser.set_defaults(run=_logs)
+
+
+def _logs(arguments: argparse.Namespace) -> Result | None:
+    paths = here().paths
+    with Tracker.open(paths, actor()) as tracker:
+        if arguments.what and arguments.what.startswith("a-"):
+            return _transcript(os.path.join(paths.transcripts, f"{tracker.attempt(arguments.what).id}.jsonl"))
+        issue = tracker.resolve(arguments.what) if arguments.what else None
+        events = tracker.events(issue=issue, limit=arguments.limit)
+        lines = [line for line in map(describe, events) if line]
+        if not arguments.follow:
+            return Result([event._asdict() for event in events], "\n".join(lines) or "nothing has happened yet")
+        _print(lines)
+        _follow(tracker, issue, events[-1].sequence if events else 0)
+    return None
+
+
+def _transcript(path: str) -> Result:
+    from dataclasses import asdict
+
+    from tapeout.agents import read_transcript, render
+
+    if not os.path.exists(path):
+        raise NotFound("this attempt has no transcript on this machine")
+    entries = list(read_transcript(path))
+    data = [{"at": at, "kind": type(entry).__name__, **asdict(entry)} for at, entry in entries]
+    return Result(data, "\n".join(render(entry, colour=False) for _, entry in entries))
+
+
+def _follow(tracker: Tracker, issue: str | None, after: int) -> None:
+    from tapeout.tracker.doorbell import Doorbell
+
+    with Doorbell(tracker.paths.bells) as bell:
+        while True:
+            events = tracker.events(after=after, issue=issue)
+            after = events[-1].sequence if events else after
+            _print([line for line in map(describe, events) if line])
+            bell.wait(LOOK_SECONDS)
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
+        sys.stdout.write(printable(line) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,64 @@
+"""`tapeout status`: what runs, waits and needs a person."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tapeout.cli.context import actor, here
+from tapeout.cli.output import Result, clock, duration, table
+from tapeout.cli.parser import add_json
+
+if TYPE_CHECKING:
+    from tapeout.floor.status import Status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `status`."""
+    add_json(parser)
+    parser.set_defaults(run=_status)
+
+
+def _status(arguments: argparse.Namespace) -> Result:
+    from dataclasses import asdict
+
+    from tapeout.floor.status import read_status
+    from tapeout.tracker import Tracker
+
+    context = here()
+    with Tracker.open(context.paths, actor()) as tracker:
+        status = read_status(tracker, context.paths)
+    data = asdict(status)
+    data["counts"] = status.counts._asdict()
+    data["needs_person"] = [issue._asdict() for issue in status.needs_person]
+    return Result(data, _text(status))
+
+
+def _text(status: "Status") -> str:
+    from tapeout.cli.view import context_share
+
+    floor, counts = status.floor, status.counts
+    lines = [
+        f"floor: process {floor.pid}, {floor.workers} workers, agent {floor.agent}, since {clock(floor.started_at)}"
+        if floor
+        else "floor: not running"
+    ]
+    lines.append(
+        f"issues: {counts.open} open ({counts.ready} ready, {counts.leased} leased, {counts.blocked} blocked, "
+        f"{counts.deferred} deferred, {counts.needs_person} need a person), {counts.landed} landed, "
+        f"{counts.closed - counts.landed} otherwise closed"
+    )
+    if status.queue_stopped:
+        lines.append(f"the queue is stopped: {status.queue_stopped}")
+    if status.workers:
+        rows = [
+            (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),
+             context_share(w.tokens_used, w.tokens_window), f"{w.title}: {w.activity}" if w.activity else w.title)
+            for w in status.workers
+        ]  # fmt: skip
+        lines += ["", table(("attempt", "issue", "round", "state", "time", "context", "doing"), rows)]
+    if status.queue:
+        queued = [(q.change, q.issue, q.state, duration(q.seconds), q.title) for q in status.queue]
+        lines += ["", table(("change", "issue", "state", "waiting", "title"), queued)]
+    if status.needs_person:
+        rows_needed = [(issue.id, issue.title, issue.needs_person) for issue in status.needs_person]
+        lines += ["", table(("needs a person", "title", "why"), rows_needed)]
+    return "\n".join(lines)

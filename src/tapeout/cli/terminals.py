@@ -1,0 +1,57 @@
+"""`tapeout attach` and `tapeout replay`: what an attempt's terminal shows or showed."""
+
+import argparse
+import os
+import sys
+
+from tapeout.base.errors import NotFound, UsageError
+from tapeout.cli.context import actor, here
+from tapeout.cli.parser import add_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `attach` or `replay`."""
+    attaches = parser.prog.endswith("attach")
+    parser.add_argument("attempt", metavar="ATTEMPT", help="an attempt, or an issue (its newest attempt)")
+    if not attaches:
+        parser.add_argument("--speed", type=float, default=1.0, help="times the original speed; default 1")
+        parser.add_argument("--idle-limit", type=float, default=2.0, metavar="SECONDS", help="longest pause; default 2")
+    add_json(parser)
+    parser.set_defaults(run=_attach if attaches else _replay)
+
+
+def _recording(prefix: str) -> tuple[str, str]:
+    """Attempt id and path of its recording."""
+    from tapeout.tracker import Tracker
+
+    paths = here().paths
+    with Tracker.open(paths, actor()) as tracker:
+        if prefix.startswith("a-"):
+            attempt = tracker.attempt(prefix).id
+        else:
+            attempts = tracker.attempts(tracker.resolve(prefix))
+            if not attempts:
+                raise NotFound(f"nobody has worked on {prefix} yet")
+            attempt = attempts[-1].id
+    path = os.path.join(paths.terminals, f"{attempt}.cast")
+    if not os.path.exists(path):
+        raise NotFound(f"attempt {attempt} has no terminal recording on this machine")
+    return attempt, path
+
+
+def _attach(arguments: argparse.Namespace) -> None:
+    from tapeout.base import terminal
+    from tapeout.tracker import Tracker
+
+    attempt, path = _recording(arguments.attempt)
+    with Tracker.open(here().paths, actor()) as tracker:
+        terminal.attach(path, sys.stdout, lambda: tracker.attempt(attempt).outcome is None)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from tapeout.base import terminal
+
+    if arguments.speed <= 0 or arguments.idle_limit < 0:
+        raise UsageError("--speed should be above 0, --idle-limit at least 0")
+    _, path = _recording(arguments.attempt)
+    terminal.replay(path, sys.stdout, speed=arguments.speed, idle_limit=arguments.idle_limit)

@@ -1,0 +1,202 @@
+"""`tapeout up`: run the floor in the foreground (or detached), with a live view, until stopped or idle."""
+
+import argparse
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tapeout.base.errors import EnvironmentProblem, UsageError
+from tapeout.cli.context import Context, here
+from tapeout.cli.output import Result, duration, table
+from tapeout.cli.parser import add_json
+
+if TYPE_CHECKING:
+    from tapeout.config import Config
+    from tapeout.floor.loop import FloorSettings
+    from tapeout.floor.status import RunSummary
+
+START_SECONDS = 15.0
+"""How long `--detach` waits for the floor to run."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `up`."""
+    parser.add_argument("--workers", type=int, metavar="N", help="how many at once; default: floor.workers, 8")
+    parser.add_argument("--agent", metavar="NAME", help="default: floor.agent of tapeout.toml")
+    parser.add_argument("--until-idle", action="store_true", help="end when nothing is left that agents could do")
+    parser.add_argument("--detach", action="store_true", help="run in the background")
+    parser.add_argument("--plain", action="store_true", help="a line an event instead of the live view")
+    add_json(parser)
+    parser.set_defaults(run=_up)
+
+
+def _up(arguments: argparse.Namespace) -> Result:
+    if arguments.workers is not None and not 1 <= arguments.workers <= 256:
+        raise UsageError("--workers should be 1 to 256")
+    context = here()
+    if arguments.detach:
+        return _detach(context, arguments)
+    view = "none" if arguments.json else "plain" if arguments.plain or not sys.stdout.isatty() else "live"
+    summary, seconds = run_floor(
+        context, workers=arguments.workers, agent=arguments.agent, until_idle=arguments.until_idle, view=view
+    )
+    return Result(summary_data(summary, seconds), summary_text(summary, seconds))
+
+
+def run_floor(
+    context: Context, *, workers: int | None, agent: str | None, until_idle: bool, view: str
+) -> tuple["RunSummary", float]:
+    """Run a floor until it is stopped or idle; returns the summary and the wall time in seconds.
+
+    Args:
+        view: `live`, `plain` (a line an event) or `none`.
+
+    Raises:
+        Busy: a floor runs on this repository already.
+        EnvironmentProblem: the repository, the agent or (at the end) the gate is not in order.
+    """
+    import anyio
+
+    from tapeout.floor.lock import FloorLock
+    from tapeout.floor.loop import FloorSettings
+    from tapeout.floor.status import summarize
+    from tapeout.tracker import Tracker
+
+    branch = _target_branch(context)
+    started = time.time()
+    with FloorLock(context.paths, workers or 0, agent or "") as lock:
+        config = _prepare(context, branch, agent)
+        settings = FloorSettings(
+            paths=context.paths,
+            repository=context.repository,
+            branch=branch,
+            workers=workers or config.floor.workers,
+            agent=agent or config.floor.agent,
+            until_idle=until_idle,
+        )
+        lock.describe(settings.workers, settings.agent)
+        anyio.run(_run, settings, view)
+        with Tracker.open(context.paths, "floor") as tracker:
+            _publish(context, config, tracker)
+            summary = summarize(tracker, started)
+            stopped = tracker.queue_stopped()
+    if stopped and until_idle:
+        raise EnvironmentProblem(f"the gate stopped: {stopped}", hint="mend that and run `tapeout up` again")
+    return summary, time.time() - started
+
+
+async def _run(settings: "FloorSettings", view: str) -> None:
+    import anyio
+
+    from tapeout.cli import view as views
+    from tapeout.floor.loop import open_floor
+
+    async with open_floor(settings) as floor, anyio.create_task_group() as tasks:
+        tasks.start_soon(views.show, view, settings.paths)
+        await floor.run()
+        tasks.cancel_scope.cancel()
+
+
+def _target_branch(context: Context) -> str:
+    """The target branch, as the `tapeout.toml` of the commit that the user is on names it."""
+    import pygit2
+
+    from tapeout.base.git import read_blob
+    from tapeout.config import CONFIG_FILE, parse_config
+
+    try:
+        user = pygit2.Repository(context.repository.root)
+        if user.head_is_unborn:
+            raise EnvironmentProblem("the repository has no commit yet", hint="commit something first")
+        head = str(user.head.target)
+    except pygit2.GitError as error:
+        raise EnvironmentProblem(f"cannot read {context.repository.root}: {error}") from error
+    content = read_blob(user, head, CONFIG_FILE)
+    if content is None:
+        there = os.path.exists(os.path.join(context.repository.root, CONFIG_FILE))
+        hint = f"commit the file: git add {CONFIG_FILE} && git commit" if there else "run `tapeout init`, then commit"
+        raise EnvironmentProblem(f"the current commit has no {CONFIG_FILE}", hint=hint)
+    return parse_config(content.decode(errors="replace")).project.branch
+
+
+def _prepare(context: Context, branch: str, agent: str | None) -> "Config":
+    """Bring the user's branch into the hub; check what can be known to be wrong before anything starts."""
+    from tapeout import agents, gate
+    from tapeout.base.git import open_bare
+
+    commit = gate.prepare_hub(context.paths, context.repository, branch)
+    config = gate.load_config(open_bare(context.paths.hub), commit)
+    spec = agents.resolve(agent or config.floor.agent, config)
+    if not agents.installed(spec):
+        raise EnvironmentProblem(
+            f"the agent {spec.name} is not installed: there is no program {spec.command[0]}",
+            hint=f"install it: {spec.install}" if spec.install else "`tapeout agents` shows what is installed",
+        )
+    return config
+
+
+def _publish(context: Context, config: "Config", tracker: "object") -> None:
+    from tapeout import gate
+    from tapeout.tracker import Tracker
+
+    assert isinstance(tracker, Tracker)
+    gate.publish(context.paths, context.repository, config, tracker, quiet=True)
+
+
+def _detach(context: Context, arguments: argparse.Namespace) -> Result:
+    """Start the same command in a session of its own, its output in a log, and wait until it runs."""
+    import subprocess
+
+    from tapeout.floor.lock import current_floor
+
+    os.makedirs(context.paths.logs, exist_ok=True)
+    log = os.path.join(context.paths.logs, "floor.log")
+    words = ["up", "--plain"]
+    words += ["--workers", str(arguments.workers)] if arguments.workers else []
+    words += ["--agent", arguments.agent] if arguments.agent else []
+    words += ["--until-idle"] if arguments.until_idle else []
+    with open(log, "ab") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tapeout", *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        holder = current_floor(context.paths)
+        if holder is not None and holder.pid == process.pid and holder.workers:
+            text = f"the floor runs: process {holder.pid}, {holder.workers} workers, agent {holder.agent}; log {log}"
+            return Result({"pid": holder.pid, "log": log}, text)
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    with open(log, encoding="utf-8", errors="replace") as file:
+        file.seek(start)
+        said = file.read().strip().splitlines()
+    raise EnvironmentProblem(said[-1].removeprefix("tapeout: ") if said else f"the floor did not start: see {log}")
+
+
+def summary_data(summary: "RunSummary", seconds: float) -> dict[str, object]:
+    """The JSON form of the final table."""
+    from dataclasses import asdict
+
+    data = asdict(summary)
+    return {**data, "first_pass_yield": summary.first_pass_yield, "seconds": round(seconds, 2)}
+
+
+def summary_text(summary: "RunSummary", seconds: float) -> str:
+    """The final table, for people."""
+    if not summary.outcomes:
+        return f"nothing was decided in {duration(seconds)}"
+    rows = [(o.issue, o.result, o.attempts, o.rounds, o.title, o.note) for o in summary.outcomes]
+    yielded = summary.first_pass_yield
+    refined = summary.landed - summary.first_pass
+    lines = [
+        table(("issue", "result", "attempts", "prompts", "title", "on the way"), rows),
+        "",
+        f"{summary.landed} landed ({summary.first_pass} at first pass, {refined} after refinement or a fresh start), "
+        f"{summary.given_up} given up",
+        f"first-pass yield {yielded:.0%}, wall time {seconds:.1f} s" if yielded is not None else "",
+    ]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,166 @@
+"""What people see of a running floor: one read model for `status`, the live view and the final table."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tapeout.base.paths import StatePaths
+from tapeout.floor.lock import Holder, current_floor
+from tapeout.tracker import Counts, Filter, Tracker
+from tapeout.tracker.model import Attempt, Change, Issue
+
+LISTED = 20
+"""Longest list in a status: it stays readable with any number of issues."""
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """An attempt that runs."""
+
+    attempt: str
+    issue: str
+    title: str
+    agent: str
+    number: int
+    rounds: int
+    state: str
+    activity: str
+    seconds: float
+    """Since the attempt started."""
+    tokens_used: int | None
+    tokens_window: int | None
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A change that waits for the gate or is in it."""
+
+    change: str
+    issue: str
+    title: str
+    state: str
+    seconds: float
+    """Since it was submitted."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything at one moment."""
+
+    floor: Holder | None
+    counts: Counts
+    workers: tuple[WorkerRow, ...]
+    queue: tuple[QueueRow, ...]
+    queue_stopped: str | None
+    needs_person: tuple[Issue, ...]
+    """The most urgent ones."""
+
+
+def read_status(tracker: Tracker, paths: StatePaths) -> Status:
+    """Read the status from the tracker."""
+    now = time.time()
+    activity = tracker.activity()
+    titles: dict[str, str] = {}
+
+    def title(issue: str) -> str:
+        if issue not in titles:
+            titles[issue] = tracker.issue(issue).title
+        return titles[issue]
+
+    return Status(
+        floor=current_floor(paths),
+        counts=tracker.counts(),
+        workers=tuple(
+            _worker(attempt, title(attempt.issue), activity.get(attempt.id, ("", None, None)), now)
+            for attempt in tracker.attempts(running=True)
+        ),
+        queue=tuple(
+            QueueRow(change.id, change.issue, title(change.issue), change.state, now - change.submitted_at)
+            for change in tracker.changes()
+        ),
+        queue_stopped=tracker.queue_stopped(),
+        needs_person=tuple(tracker.issues(Filter(status="open", needs_person=True), LISTED)),
+    )
+
+
+def _worker(attempt: Attempt, title: str, activity: tuple[str, int | None, int | None], now: float) -> WorkerRow:
+    text, used, window = activity
+    return WorkerRow(
+        attempt=attempt.id,
+        issue=attempt.issue,
+        title=title,
+        agent=attempt.agent,
+        number=attempt.number,
+        rounds=attempt.rounds,
+        state=attempt.state,
+        activity=text,
+        seconds=now - attempt.started_at,
+        tokens_used=used if used is not None else attempt.tokens_used,
+        tokens_window=window if window is not None else attempt.tokens_window,
+    )
+
+
+@dataclass(frozen=True)
+class IssueOutcome:
+    """What a run of the floor made of one issue."""
+
+    issue: str
+    title: str
+    result: str
+    """landed, given up, or closed."""
+    attempts: int
+    rounds: int
+    """Prompts in all attempts together."""
+    note: str
+    """What went wrong on the way, or why it was given up."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The final table of a run."""
+
+    outcomes: tuple[IssueOutcome, ...]
+    landed: int
+    first_pass: int
+    """Landed at the first prompt of the first attempt."""
+    given_up: int
+
+    @property
+    def first_pass_yield(self) -> float | None:
+        """Share of the decided issues that landed at first pass; None when nothing was decided.
+
+        First-pass yield as in manufacturing: units right the first time, over units finished.
+        """
+        decided = self.landed + self.given_up
+        return self.first_pass / decided if decided else None
+
+
+def summarize(tracker: Tracker, since: float) -> RunSummary:
+    """The final table of a run that started at `since` (Unix time): issues that an attempt worked on since then."""
+    worked = {attempt.issue for attempt in tracker.attempts() if (attempt.ended_at or time.time()) >= since}
+    issues = sorted((tracker.issue(identity) for identity in worked), key=lambda issue: issue.updated_at)
+    outcomes = tuple(
+        outcome_of(issue, tracker.budget_attempts(issue.id), tracker.all_changes(issue.id))
+        for issue in issues
+        if issue.status == "closed" or issue.needs_person
+    )
+    return RunSummary(
+        outcomes=outcomes,
+        landed=sum(one.result == "landed" for one in outcomes),
+        first_pass=sum(one.result == "landed" and one.attempts == 1 and one.rounds <= 1 for one in outcomes),
+        given_up=sum(one.result == "given up" for one in outcomes),
+    )
+
+
+def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Change]) -> IssueOutcome:
+    """What became of one issue."""
+    refused = [c for c in sorted(changes, key=lambda c: c.submitted_at) if c.state in ("failed", "conflict")]
+    notes = [str((change.verdict or {}).get("reason", change.state)) for change in refused]
+    notes += [attempt.detail for attempt in attempts if attempt.outcome in ("interrupted", "stopped")]
+    rounds = sum(attempt.rounds for attempt in attempts)
+    if rounds > len(changes) and not any(attempt.outcome == "interrupted" for attempt in attempts):
+        notes.append("a turn ended without a change")
+    if issue.needs_person:
+        return IssueOutcome(issue.id, issue.title, "given up", len(attempts), rounds, issue.needs_person)
+    result = "landed" if issue.resolution == "landed" else "closed"
+    return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
