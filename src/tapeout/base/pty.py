@@ -151,7 +151,7 @@ class Terminal:
 
 def _as_file(content: bytes) -> "contextlib.AbstractContextManager[IO[bytes]]":
     """An unnamed file that holds `content`, to be read from its start."""
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     file.write(content)
     file.seek(0)
     return file
@@ -160,7 +160,7 @@ def _as_file(content: bytes) -> "contextlib.AbstractContextManager[IO[bytes]]":
 async def _wait_process(process: "subprocess.Popen[bytes]") -> None:
     opener: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
     if opener is None:
-        while process.poll() is None:
+        while process.poll() is None:  # noqa: ASYNC110  a system without pidfd has no event to wait for
             await anyio.sleep(0.05)
         return
     pidfd = opener(process.pid)
