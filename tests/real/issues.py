@@ -58,12 +58,24 @@ class IssueDraft(NamedTuple):
         return [*steps, {"say": "It is committed."}]
 
 
-def issue_file(drafts: Iterable[IssueDraft]) -> str:
-    """One Markdown text with all issues, front matter first, for `tapeout issue new --file`."""
-    return "\n".join(_markdown(draft) for draft in drafts)
+def issue_file(drafts: Iterable[IssueDraft], opening: Sequence[Step] = ()) -> str:
+    """One Markdown text with all issues, front matter first, for `tapeout issue new --file`.
+
+    The model takes the steps of `opening` before each issue's own.
+    """
+    return "\n".join(_markdown(draft, opening) for draft in drafts)
 
 
-def _markdown(draft: IssueDraft) -> str:
+def meeting(folder: Path, count: int) -> Step:
+    """A step that ends only when `count` agents have come to it: proves that so many work at once."""
+    place = shlex.quote(str(folder))
+    return {
+        "run": f"""touch {place}/$TAPEOUT_ISSUE
+until [ "$(ls {place} | wc -l)" -ge {count} ]; do sleep 0.1; done"""
+    }
+
+
+def _markdown(draft: IssueDraft, opening: Sequence[Step]) -> str:
     matter = {
         "title": draft.title,
         "type": draft.type,
@@ -72,9 +84,10 @@ def _markdown(draft: IssueDraft) -> str:
         "scope": draft.scope,
         "acceptance": draft.acceptance,
     }
+    first, *later = draft.turns
     # JSON values are YAML values.
     lines = [f"{key}: {json.dumps(value)}" for key, value in matter.items()]
-    return "\n".join(["---", *lines, "---", draft.body, "", render_script(*draft.turns), ""])
+    return "\n".join(["---", *lines, "---", draft.body, "", render_script([*opening, *first], *later), ""])
 
 
 ISSUES: Sequence[IssueDraft] = (

@@ -1,0 +1,116 @@
+"""The whole way through the public command line: real agents, a real library, its own test suite as the gate."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.real.codex import FULL_ACCESS, codex_environment
+from tests.real.issues import ISSUES, issue_file, meeting
+from tests.real.library import SUITE, configuration, git, make_repository
+from tests.real.shell import Shell
+from tests.support.model_server import ModelServer
+
+pytestmark = [pytest.mark.real_agent, pytest.mark.timeout(900)]
+
+WORKERS = 8
+
+
+@pytest.fixture
+def repository(tmp_path: Path, codex_acp: Path, model_server: ModelServer) -> Path:
+    """The library, set up for a floor of codex workers."""
+    environment = codex_environment(tmp_path / "home", model_server.url)
+    agent = [
+        'driver = "acp"',
+        f"command = {json.dumps([str(codex_acp)])}",
+        f'mode = "{FULL_ACCESS}"',
+        f"env = {{ {', '.join(f'{name} = {json.dumps(value)}' for name, value in environment.items())} }}",
+    ]
+    floor = ['agent = "codex"', f"workers = {WORKERS}"]
+    text = configuration(floor="\n".join(floor), agent="\n".join(agent))
+    return make_repository(tmp_path / "boltons", text)
+
+
+@pytest.fixture
+def shell(repository: Path, tmp_path: Path) -> Iterator[Shell]:
+    """A shell in the repository; whatever it left running is ended."""
+    shell = Shell(repository, tmp_path / "state")
+    yield shell
+    for process in shell.processes():
+        process.kill()
+
+
+def test_eight_workers_land_eight_improvements(
+    shell: Shell, repository: Path, tmp_path: Path, model_server: ModelServer
+) -> None:
+    (tmp_path / "meeting").mkdir()
+    file = tmp_path / "issues.md"
+    file.write_text(issue_file(ISSUES, [meeting(tmp_path / "meeting", WORKERS)]), encoding="utf-8")
+    shell.tapeout("issue", "new", "--file", str(file))
+    shell.tapeout("up", "--until-idle")
+
+    issues = shell.issues()
+    assert sorted(issue["title"] for issue in issues) == sorted(draft.title for draft in ISSUES)
+    _all_landed_with_evidence(issues, shell, repository)
+    rounds = {issue["title"]: [attempt["rounds"] for attempt in issue["attempts"]] for issue in issues}
+    assert rounds == {draft.title: [len(draft.turns)] for draft in ISSUES}
+    for issue in issues:
+        (attempt,) = issue["attempts"]
+        assert attempt["tokens_used"] > 0, "the agent's own report of its context was not read"
+    assert all(request.reply.status == 200 for request in model_server.requests)
+    assert shell.processes() == []
+
+
+def test_a_killed_floor_and_killed_agents_lose_nothing(
+    shell: Shell, repository: Path, tmp_path: Path, model_server: ModelServer, codex_acp: Path
+) -> None:
+    drafts = [draft for draft in ISSUES if draft.module in ("strutils", "dictutils")]
+    file = tmp_path / "issues.md"
+    file.write_text(issue_file(drafts), encoding="utf-8")
+    shell.tapeout("issue", "new", "--file", str(file))
+
+    with shell.start("up") as floor:
+        # By now every agent is in the middle of its work: some edits are made, none has come to its end.
+        model_server.wait_for_requests(len(drafts) + 2, timeout=120)
+        floor.kill()
+    for process in shell.processes():
+        if _program(process) == str(codex_acp):
+            process.kill()
+    shell.tapeout("up", "--until-idle")
+
+    issues = shell.issues()
+    assert len(issues) == len(drafts)
+    _all_landed_with_evidence(issues, shell, repository)
+    assert any(attempt["outcome"] == "interrupted" for issue in issues for attempt in issue["attempts"])
+    assert shell.processes() == []
+
+
+def _all_landed_with_evidence(issues: list[dict[str, Any]], shell: Shell, repository: Path) -> None:
+    """Each issue landed exactly once, in the user's branch, as a commit whose exact tree passed; main is green."""
+    first_parents = git(repository, "rev-list", "--first-parent", "main").split()
+    for issue in issues:
+        assert issue["resolution"] == "landed", f"{issue['title']}: {issue['needs_person']}"
+        landed = [change for change in issue["changes"] if change["state"] == "landed"]
+        assert [change["candidate"] for change in landed] == [issue["landed_commit"]]
+        assert issue["landed_commit"] in first_parents
+        evidence = shell.ask("gate", "show", issue["landed_commit"])
+        assert evidence["passed"] is True
+        assert evidence["issue"] == issue["id"]
+        assert evidence["tree"] == git(repository, "rev-parse", f"{issue['landed_commit']}^{{tree}}").strip()
+        assert [check["exit_code"] for check in evidence["checks"]] == [0]
+    assert len(first_parents) == len(issues) + 1
+    assert git(repository, "status", "--porcelain") == ""
+    assert git(repository, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
+    done = subprocess.run(SUITE, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def _program(process: psutil.Process) -> str | None:
+    try:
+        return process.exe()
+    except psutil.Error:
+        return None
