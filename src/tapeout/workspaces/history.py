@@ -25,7 +25,7 @@ _ID = re.compile(rb"[0-9a-f]{40}")
 _REF = re.compile(r"refs(/(?!\.)[^/\x00-\x20\x7f~^:?*\[\\]+)+")
 
 
-class Damaged(Exception):  # noqa: N818  not an error of ours: the workspace's history cannot be used
+class Damaged(Exception):
     """An object is missing, does not match its hash, or is not what it should be."""
 
 

@@ -151,7 +151,7 @@ def _open_when_there(path: str, is_live: Callable[[], bool]) -> BinaryIO:
     while True:
         live = is_live()
         try:
-            return open(path, "rb")  # noqa: SIM115  the caller closes it
+            return open(path, "rb")
         except FileNotFoundError:
             if not live:
                 raise
