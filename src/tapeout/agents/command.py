@@ -141,9 +141,9 @@ class CommandSession:
 
 def command_line(command: list[str], prompt: str) -> tuple[list[str], bytes | None]:
     """The argument list for a prompt, and what goes to standard input (None: nothing, the prompt is an argument)."""
-    text = prompt.replace("\0", "")
+    text = prompt.replace("\0", "").encode(errors="replace").decode()
     if not any(PLACEHOLDER in part for part in command[1:]):
-        return command, text.encode(errors="replace")
+        return command, text.encode()
     return [command[0], *(part.replace(PLACEHOLDER, text) for part in command[1:])], None
 
 

@@ -68,7 +68,8 @@ class Recorder:
         text = (self._partial.text if self._partial is not None else "") + entry.text
         complete, newline, rest = text.rpartition("\n")
         if newline:
-            self._lines(render(kind(complete)))
+            for line in complete.split("\n"):
+                self.terminal.line(render(kind(line)))
         self._partial = kind(rest) if rest else None
         if len(rest) > LINE_LIMIT:
             self._end_line()
