@@ -82,9 +82,7 @@ class Site:
     def __init__(self, folder: Path, config: str = CONFIG, files: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.root = folder / "user"
-        self.repository = make_repository(
-            self.root, {"tapeout.toml": config, "README.md": "hello\n", **(files or {})}
-        )
+        self.repository = make_repository(self.root, {"tapeout.toml": config, "README.md": "hello\n", **(files or {})})
         self.paths = StatePaths(str(folder / "state"))
         self.main_at_start = prepare_hub(self.paths, self.repository, "main")
         self.tracker = Tracker.open(self.paths, "test")

@@ -63,9 +63,10 @@ def test_urgent_changes_go_first_and_later_ones_are_merged_with_what_landed(site
 
     assert site.state(later) == site.state(urgent) == "landed"
     assert site.tracker.issue(later.issue).landed_commit == site.main
-    assert site.merges_of(later) + site.merges_of(urgent) == git(
-        site.paths.hub, "log", "--first-parent", "--format=%H", f"{site.main_at_start}..main"
-    ).split()
+    assert (
+        site.merges_of(later) + site.merges_of(urgent)
+        == git(site.paths.hub, "log", "--first-parent", "--format=%H", f"{site.main_at_start}..main").split()
+    )
 
 
 def test_two_changes_that_pass_alone_and_break_together_do_not_both_land(make_site: MakeSite) -> None:
@@ -133,9 +134,7 @@ def test_unrelated_history_and_unknown_commits_are_refused_with_the_reason(site:
     assert site.main == site.main_at_start
 
 
-def test_main_moved_by_somebody_else_between_gate_and_move(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_main_moved_by_somebody_else_between_gate_and_move(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[str] = []
 
     def interfere(name: str) -> None:

@@ -1,0 +1,133 @@
+"""Law 8 for the queue: killed at any step, a rerun lands the change exactly once."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tapeout.base.faults import CRASH_VARIABLE
+from tapeout.gate.runs import RUN_VARIABLE
+from tests.gate.conftest import MakeSite
+from tests.gate.site import ENV, Site
+
+STEPS = ["candidate", "gating", "checked", "verdict", "noted", "moved", "recorded", "published"]
+PROGRAM = "import sys; from tapeout.gate.job import main; main(*sys.argv[1:])"
+
+
+def start_job(site: Site, **extra: str) -> "subprocess.Popen[bytes]":
+    arguments = [site.paths.root, site.repository.root, site.repository.git_dir]
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], env={**ENV, **extra}, start_new_session=True)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: str) -> None:
+    change = site.submit({"a.txt": "x"})
+    other = site.submit({"b.txt": "x"})
+    assert start_job(site, **{CRASH_VARIABLE: f"landing.{step}"}).wait() == -signal.SIGKILL
+    site.assert_main_is_validated()
+
+    site.run()
+
+    for landed in (change, other):
+        assert len(site.merges_of(landed)) == 1, "landed once"
+        assert site.state(landed) == "landed"
+        issue = site.tracker.issue(landed.issue)
+        assert (issue.status, issue.resolution) == ("closed", "landed")
+        evidence = site.evidence(site.merges_of(landed)[0])
+        assert evidence is not None
+        assert evidence["change"] == landed.id
+    site.assert_main_is_validated()
+    landings = [event for event in site.tracker.events() if event.kind == "change-landed"]
+    assert len(landings) == 2
+    assert (site.root / "b.txt").exists(), "published"
+
+
+@pytest.mark.parametrize("step", ["gating", "noted", "moved"])
+def test_killed_at_the_second_change_the_first_stays_landed(site: Site, step: str) -> None:
+    changes = [site.submit({f"{number}.txt": "x"}) for number in range(2)]
+    assert start_job(site, **{CRASH_VARIABLE: f"landing.{step}:2"}).wait() == -signal.SIGKILL
+    site.run()
+    assert [len(site.merges_of(change)) for change in changes] == [1, 1]
+    assert [site.state(change) for change in changes] == ["landed", "landed"]
+    site.assert_main_is_validated()
+
+
+def test_a_bad_change_does_not_land_through_a_crash(site: Site) -> None:
+    change = site.submit({"bad.txt": "x"})
+    for step in ("gating", "checked", "verdict"):
+        start_job(site, **{CRASH_VARIABLE: f"landing.{step}"}).wait()
+    site.run()
+    assert site.state(change) == "failed"
+    assert site.main == site.main_at_start
+
+
+HANGING = """
+[[check]]
+name = "unit"
+run = "setsid sleep 1000 & echo $! > {here}/daemon; echo started > {here}/fifo; sleep 1000"
+timeout = "60s"
+"""
+
+
+def hanging_site(make_site: MakeSite, tmp_path: Path) -> Site:
+    os.mkfifo(tmp_path / "fifo")
+    return make_site(HANGING.format(here=tmp_path))
+
+
+def test_killed_in_the_middle_of_a_check_its_processes_and_checkout_are_swept(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    site = hanging_site(make_site, tmp_path)
+    change = site.submit({"a.txt": "x"})
+    job = start_job(site)
+    (tmp_path / "fifo").read_text()  # the check runs now
+    job.kill()
+    job.wait()
+    daemon = psutil.Process(int((tmp_path / "daemon").read_text()))
+    assert daemon.environ()[RUN_VARIABLE] in os.listdir(site.paths.gate)
+
+    site.tracker.stop_queue("so that the next run only sweeps")
+    site.run()
+    assert daemon.is_running(), "a stopped queue touches nothing"
+    site.tracker.start_queue()
+    site.tracker.close_issue(change.issue, "wontfix")
+    site.run()
+
+    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+    assert os.listdir(site.paths.gate) == []
+
+
+def test_asked_to_end_it_ends_the_check_and_the_change_waits(make_site: MakeSite, tmp_path: Path) -> None:
+    site = hanging_site(make_site, tmp_path)
+    change = site.submit({"a.txt": "x"})
+    job = start_job(site)
+    (tmp_path / "fifo").read_text()
+    job.terminate()
+    assert job.wait() == 128 + signal.SIGTERM
+
+    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+    assert os.listdir(site.paths.gate) == []
+    assert site.state(change) == "gating"
+
+
+def test_a_living_run_is_not_swept(make_site: MakeSite, tmp_path: Path) -> None:
+    """`tapeout gate run` of a person, while the queue starts."""
+    site = hanging_site(make_site, tmp_path)
+    program = (
+        "import sys; from tapeout.gate import run_gate_here; from tapeout.base.paths import Repository, StatePaths;"
+        "run_gate_here(StatePaths(sys.argv[1]), Repository(sys.argv[2], sys.argv[3]))"
+    )
+    arguments = [site.paths.root, site.repository.root, site.repository.git_dir]
+    person = subprocess.Popen([sys.executable, "-c", program, *arguments], env=ENV, stderr=subprocess.DEVNULL)
+    (tmp_path / "fifo").read_text()
+    before = sorted(os.listdir(site.paths.gate))
+    site.run()
+    assert sorted(os.listdir(site.paths.gate)) == before
+    person.kill()
+    person.wait()
+    site.run()
+    assert os.listdir(site.paths.gate) == []
