@@ -2,14 +2,11 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tapeout.base.errors import UsageError
 from tapeout.base.paths import Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 ACTOR_VARIABLE = "TAPEOUT_ACTOR"
 ATTEMPT_VARIABLE = "TAPEOUT_ATTEMPT"
@@ -55,7 +52,7 @@ def parse_moment(text: str) -> float | None:
     if text[-1:] in units and text[:-1].isdigit():
         return time.time() + int(text[:-1]) * units[text[-1]]
     try:
-        moment: datetime = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no date: use 2027-01-31, 2027-01-31T12:00, or 2d, 3h, 45m") from error
     return moment.timestamp()

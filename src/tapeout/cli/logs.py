@@ -43,12 +43,13 @@ def _transcript(path: str) -> Result:
     from dataclasses import asdict
 
     from tapeout.agents import read_transcript, render
+    from tapeout.agents.render import plain
 
     if not os.path.exists(path):
         raise NotFound("this attempt has no transcript on this machine")
     entries = list(read_transcript(path))
     data = [{"at": at, "kind": type(entry).__name__, **asdict(entry)} for at, entry in entries]
-    return Result(data, "\n".join(render(entry, colour=False) for _, entry in entries))
+    return Result(data, "\n".join(filter(None, (plain(render(entry)) for _, entry in entries))))
 
 
 def _follow(tracker: Tracker, issue: str | None, after: int) -> None:

@@ -40,18 +40,18 @@ def _recording(prefix: str) -> tuple[str, str]:
 
 
 def _attach(arguments: argparse.Namespace) -> None:
-    from tapeout.base import terminal
+    from tapeout import workspaces
     from tapeout.tracker import Tracker
 
     attempt, path = _recording(arguments.attempt)
     with Tracker.open(here().paths, actor()) as tracker:
-        terminal.attach(path, sys.stdout, lambda: tracker.attempt(attempt).outcome is None)
+        workspaces.attach(path, sys.stdout, lambda: tracker.attempt(attempt).outcome is None)
 
 
 def _replay(arguments: argparse.Namespace) -> None:
-    from tapeout.base import terminal
+    from tapeout import workspaces
 
     if arguments.speed <= 0 or arguments.idle_limit < 0:
         raise UsageError("--speed should be above 0, --idle-limit at least 0")
     _, path = _recording(arguments.attempt)
-    terminal.replay(path, sys.stdout, speed=arguments.speed, idle_limit=arguments.idle_limit)
+    workspaces.replay(path, sys.stdout, speed=arguments.speed, idle_limit=arguments.idle_limit)

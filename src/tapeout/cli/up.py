@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tapeout.config import Config
     from tapeout.floor.loop import FloorSettings
     from tapeout.floor.status import RunSummary
+    from tapeout.tracker import Tracker
 
 START_SECONDS = 15.0
 """How long `--detach` waits for the floor to run."""
@@ -136,11 +137,9 @@ def _prepare(context: Context, branch: str, agent: str | None) -> "Config":
     return config
 
 
-def _publish(context: Context, config: "Config", tracker: "object") -> None:
+def _publish(context: Context, config: "Config", tracker: "Tracker") -> None:
     from tapeout import gate
-    from tapeout.tracker import Tracker
 
-    assert isinstance(tracker, Tracker)
     gate.publish(context.paths, context.repository, config, tracker, quiet=True)
 
 

@@ -121,7 +121,7 @@ class LocalExecutor:
 
 async def _wait_until_gone(process: Running) -> None:
     if not hasattr(os, "pidfd_open"):
-        while processes.is_alive(process.pid, process.started):
+        while processes.is_alive(process.pid, process.started):  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(LOOK_SECONDS)
         return
     try:
@@ -138,13 +138,13 @@ async def _wait_until_gone(process: Running) -> None:
 
 def _helper_pids() -> set[int]:
     """Children of this process that serve `multiprocessing` itself."""
-    servers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)  # type: ignore[attr-defined]  # noqa: SLF001
+    servers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)  # type: ignore[attr-defined]
     return {pid for pid in servers if pid is not None}
 
 
 def _forget_owned(owned: dict[str, ForkServerProcess]) -> None:
     """Keep `multiprocessing` from waiting, at exit, for jobs that shall go on without us."""
-    children = multiprocessing.process._children  # type: ignore[attr-defined]  # noqa: SLF001
+    children = multiprocessing.process._children  # type: ignore[attr-defined]
     for process in owned.values():
         children.discard(process)
 

@@ -67,11 +67,7 @@ def plan_dispatch(now: Snapshot) -> Plan:
         return Plan(salvage=dead, idle=not (dead or now.jobs))
     free = now.slots - len(now.running) + len(lost) - len(starting)
     busy = {attempt.issue for attempt in now.running} | set(starting.values())
-    candidates = [
-        issue
-        for issue in now.ready
-        if issue.id not in busy and now.failures.get(issue.id, 0) < MAX_FAILURES
-    ]
+    candidates = [issue for issue in now.ready if issue.id not in busy and now.failures.get(issue.id, 0) < MAX_FAILURES]
     start = tuple(candidates[: max(0, free)]) if now.queue_stopped is None else ()
     waits_for_gate = now.queued > 0 and now.queue_stopped is None
     alive = any(attempt.id not in lost for attempt in now.running)

@@ -120,9 +120,7 @@ class Floor:
         settings = self._settings
         state_root, repository = settings.paths.root, settings.repository
         for attempt in plan.salvage:
-            job = Job(
-                f"salvage-{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id)
-            )
+            job = Job(f"salvage-{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id))
             await self._executor.submit(job)
         for issue in plan.start:
             await self._start_worker(issue)
@@ -234,5 +232,3 @@ async def open_floor(settings: FloorSettings) -> AsyncIterator[Floor]:
     with Tracker.open(settings.paths, "floor") as tracker, Doorbell(settings.paths.bells) as bell:
         async with LocalExecutor("tapeout.floor.preload", settings.paths.logs) as executor:
             yield Floor(settings, tracker, executor, bell)
-
-

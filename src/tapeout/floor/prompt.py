@@ -1,7 +1,7 @@
 """The prompt of an attempt, compiled from what the tracker knows, each part within its own budget."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tapeout.config import CheckConfig
@@ -29,7 +29,7 @@ class Assignment:
     comments: Sequence[Comment] = ()
     earlier: Sequence[Attempt] = ()
     """Attempts before this one."""
-    changes: Mapping[str, Sequence[Change]] = {}  # noqa: RUF009 - never modified
+    changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)
     """Attempt id to the changes that it submitted."""
     resumed: Attempt | None = None
     """The attempt whose saved work is in the workspace."""

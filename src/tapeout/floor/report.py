@@ -35,9 +35,11 @@ def _attempt(attempt: Attempt, changes: Sequence[Change]) -> list[str]:
     lines = [f"Attempt {attempt.number} ({attempt.agent}, {rounds}): {attempt.outcome}. {attempt.detail}".rstrip()]
     if attempt.head:
         lines.append(f"Last commit: `{attempt.head}`")
-    for change in changes:
-        if change.verdict and not change.verdict.get("passed"):
-            lines.append(f"- {change.commit[:12]} was refused: {change.verdict['reason']}")
+    lines += [
+        f"- {change.commit[:12]} was refused: {change.verdict['reason']}"
+        for change in changes
+        if change.verdict and not change.verdict.get("passed")
+    ]
     last = changes[-1].verdict if changes else None
     for finding in (last or {}).get("findings", [])[:1]:
         excerpt = finding.get("excerpt", "").splitlines()[-EXCERPT_LINES:]

@@ -19,7 +19,7 @@ import anyio.abc
 import anyio.to_thread
 
 from tapeout import agents, gate, workspaces
-from tapeout.base import processes, terminal
+from tapeout.base import processes
 from tapeout.base.errors import Conflict, TapeoutError
 from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
@@ -36,7 +36,9 @@ MAX_LOOK_SECONDS = 10.0
 """A verdict is looked for when the bell rings, and at the latest after this time."""
 
 
-def main(state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str) -> None:
+def main(
+    state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str
+) -> None:
     """Entry of the worker's process."""
     processes.become_subreaper()
     paths = StatePaths(state_root)
@@ -126,29 +128,20 @@ class Worker:
         resumed = policy.resume_from(self._earlier)
         start = resumed.head if resumed else None
         with contextlib.ExitStack() as resources:
-            ports = resources.enter_context(workspaces.lease_ports())
+            ports = resources.enter_context(workspaces.lease(os.path.dirname(self._paths.root)))
             workspace = await anyio.to_thread.run_sync(workspaces.create, self._paths, self._id, base, start)
             self._progress.started(workspace.base)
             point("worker.workspace")
             recording = resources.enter_context(
-                terminal.Recorder(os.path.join(self._paths.terminals, f"{self._id}.cast"))
+                workspaces.Recorder(os.path.join(self._paths.terminals, f"{self._id}.cast"))
             )
             transcript = resources.enter_context(
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )
-            environment = workspaces.environment(
-                os.environ,
-                workspace=workspace,
-                issue=self._lease.issue,
-                number=self._attempt.number,
-                ports=ports,
-                repository=self._repository.root,
-                home=os.path.dirname(self._paths.root),
-            )
             async with agents.open_session(
                 self._spec,
                 cwd=workspace.code,
-                env=environment,
+                env=self._environment(workspace, ports),
                 on_update=self._progress.update,
                 transcript=transcript,
                 terminal=recording,
@@ -156,6 +149,19 @@ class Worker:
                 start_timeout=self._limits.start_timeout,
             ) as session:
                 yield session, workspace
+
+    def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
+        settings = workspaces.Settings(
+            attempt=self._id,
+            issue=self._lease.issue,
+            number=self._attempt.number,
+            tmp=workspace.tmp,
+            repository=self._repository.root,
+            home=os.path.dirname(self._paths.root),
+            port_base=ports.base,
+            port_count=ports.count,
+        )
+        return workspaces.environment(os.environ, settings)
 
     async def _turns(self, session: agents.Session, workspace: workspaces.Workspace) -> policy.EndAttempt:
         """Prompt, submit, wait for the verdict; again while the policy says to refine."""
@@ -270,4 +276,3 @@ def target_config(paths: StatePaths, branch: str) -> Config:
     commit = resolve(hub, f"refs/heads/{branch}")
     assert commit is not None
     return gate.load_config(hub, commit)
-

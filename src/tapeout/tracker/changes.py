@@ -87,8 +87,8 @@ class ChangeCommands(Store):
         """Median duration in seconds of the newest gate runs, or None when there was none."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT json_extract(verdict, '$.seconds') AS s FROM changes WHERE verdict IS NOT NULL AND s IS NOT NULL"
-                " ORDER BY submitted_at DESC LIMIT ?",
+                "SELECT json_extract(verdict, '$.seconds') AS s FROM changes WHERE verdict IS NOT NULL AND s IS NOT"
+                " NULL ORDER BY submitted_at DESC LIMIT ?",
                 (last,),
             ).fetchall()
         values = sorted(row[0] for row in rows)
