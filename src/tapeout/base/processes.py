@@ -17,7 +17,6 @@ What may go wrong, and how it is met:
 
 import asyncio
 import asyncio.subprocess
-import contextlib
 import fcntl
 import os
 import selectors
@@ -289,7 +288,7 @@ def run_captured(
 
 def _follow(process: "subprocess.Popen[bytes]", output: _Output, deadline: float) -> bool:
     """Collect output until the process ends; False if the deadline came first."""
-    assert process.stdout is not None  # noqa: S101
+    assert process.stdout is not None
     pipe = process.stdout.fileno()
     os.set_blocking(pipe, False)
     pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
@@ -323,7 +322,7 @@ def _read(pipe: int, output: _Output) -> bool:
 def _drain(process: "subprocess.Popen[bytes]", output: _Output, patience: float = 1.0) -> None:
     """Take what is left in the pipe; somebody out of reach may hold it open, so only for `patience`
     seconds."""
-    assert process.stdout is not None  # noqa: S101
+    assert process.stdout is not None
     pipe = process.stdout.fileno()
     deadline = time.monotonic() + patience
     with process.stdout, selectors.DefaultSelector() as selector:
@@ -338,7 +337,7 @@ def _members(root: int, run: str) -> list[psutil.Process]:
     foreign = _runs.foreign()
     found: dict[int, psutil.Process] = {}
     for process in below(psutil.Process()):  # parents come before children
-        with contextlib.suppress(psutil.Error, OSError):
+        try:
             session = os.getsid(process.pid)
             if (
                 root in (process.pid, session)
@@ -347,6 +346,8 @@ def _members(root: int, run: str) -> list[psutil.Process]:
                 or (foreign is not None and process.pid not in foreign and _is_orphan(process, session))
             ):
                 found[process.pid] = process
+        except (psutil.Error, OSError):  # it has just ended, perhaps after a fork: that calls for another look
+            found[process.pid] = process
     return list(found.values())
 
 

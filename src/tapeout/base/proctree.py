@@ -45,6 +45,7 @@ def _load_prctl() -> Callable[..., int] | None:
 
 
 LINUX: bool = sys.platform.startswith("linux")
+CHILD_LISTS = os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
 PRCTL = _load_prctl()  # loaded here: nothing may be looked up between fork and exec
 
 
@@ -66,16 +67,21 @@ def was_started_here(pid: int) -> bool:
     return owner is not None and owner.returncode is None
 
 
-def reap(pid: int) -> None:
-    """Reap a child that ended; through its own object if it has one, so that no exit code is lost."""
+def reap(pid: int) -> bool:
+    """Reap a child that ended; through its own object if it has one, so that no exit code is lost.
+
+    Whether an orphan that we inherited was reaped.
+    """
     with _started_lock:
         owner = _started.get(pid)
     if owner is not None and owner.returncode is None:
         if isinstance(owner, subprocess.Popen):
             owner.poll()
-        return  # asyncio's own watcher reaps the others
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+        return False  # asyncio's own watcher reaps the others
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False
 
 
 def end_descendants(grace: float = 1.0, keep: Collection[int] = ()) -> int:
@@ -107,35 +113,60 @@ def end_marked(marker: str, value: str) -> int:
 
 
 def end_found(find: Finder, grace: float) -> set[int]:
-    """End and reap what `find` finds, until it finds nothing alive; the pids of those that were ended."""
+    """End and reap what `find` finds, until it finds nothing; the pids of those that were ended.
+
+    A look at which something was just ending proves nothing, for it may have forked before: then it looks again.
+    """
     ended: set[int] = set()
-    targets = _alive(find())
+    targets, settled = _look(find)
     if targets and grace > 0:
         _signal(targets, signal.SIGTERM, ended)
         deadline = time.monotonic() + grace
         while targets and time.monotonic() < deadline:
             time.sleep(0.01)
-            targets = _alive(find())
+            targets, settled = _look(find)
     deadline = time.monotonic() + KILL_PATIENCE
-    while targets and time.monotonic() < deadline:
+    while (targets or not settled) and time.monotonic() < deadline:
         _stop_all(find, targets, ended)
-        _signal(_alive(find()), signal.SIGKILL, ended)
-        time.sleep(0.002)
-        targets = _alive(find())
+        _signal(_look(find)[0], signal.SIGKILL, ended)
+        targets, settled = _look(find)
     return ended
 
 
 def below(root: psutil.Process, keep: Collection[int] = ()) -> list[psutil.Process]:
-    """Descendants of `root`, parents before children, without those in `keep` and what is below them."""
-    spared: set[int] = set()
-    kept = []
-    with contextlib.suppress(psutil.Error):
-        for process in root.children(recursive=True):
-            if process.pid in keep or _parent(process) in spared:
-                spared.add(process.pid)
-            else:
-                kept.append(process)
-    return kept
+    """Descendants of `root`, parents before children, without those in `keep` and what is below them.
+
+    Some may have ended since they were looked up.
+    """
+    found: list[psutil.Process] = []
+    waiting = _children(root)
+    seen = {root.pid}
+    while waiting:
+        process = waiting.pop()
+        if process.pid in seen or process.pid in keep:
+            continue
+        seen.add(process.pid)
+        found.append(process)
+        waiting.extend(_children(process))
+    return found
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    """Children of a process; from the kernel's own list, as walking all of /proc is slower than forking."""
+    if not CHILD_LISTS:
+        with contextlib.suppress(psutil.Error):
+            return process.children()
+        return []
+    pids: list[bytes] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{thread}/children", "rb") as file:
+                pids += file.read().split()
+    children = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            children.append(psutil.Process(int(pid)))
+    return children
 
 
 def has_mark(process: psutil.Process, marker: str, value: str) -> bool:
@@ -182,13 +213,6 @@ def _boot_number() -> int:
         return 0
 
 
-def _parent(process: psutil.Process) -> int:
-    try:
-        return int(process.ppid())
-    except psutil.Error:
-        return -1
-
-
 def _is_mine(process: psutil.Process) -> bool:
     try:
         return bool(process.uids().real == os.getuid())
@@ -196,30 +220,31 @@ def _is_mine(process: psutil.Process) -> bool:
         return False
 
 
-def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those still running; children of ours that ended are reaped on the way."""
-    alive = []
-    for process in processes:
+def _look(find: Finder) -> tuple[list[psutil.Process], bool]:
+    """Those of `find` that run, and whether nothing ended meanwhile; inherited ones that ended are reaped."""
+    alive, settled = [], True
+    for process in find():
         try:
             if process.status() != psutil.STATUS_ZOMBIE:
                 alive.append(process)
-                continue
+            elif reap(process.pid):
+                settled = False
         except psutil.Error:
-            continue
-        reap(process.pid)
-    return alive
+            settled = False
+    return alive, settled
 
 
 def _stop_all(find: Finder, targets: list[psutil.Process], ended: set[int]) -> None:
     """Stop everything until a look finds nothing new: what is stopped cannot fork."""
     stopped: set[int] = set()
-    fresh = targets
+    fresh, settled = targets, False
     for _ in range(100):
         _signal(fresh, signal.SIGSTOP, ended)
         stopped.update(process.pid for process in fresh)
-        fresh = [process for process in _alive(find()) if process.pid not in stopped]
-        if not fresh:
+        if settled and not fresh:
             return
+        found, settled = _look(find)
+        fresh = [process for process in found if process.pid not in stopped]
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals, ended: set[int]) -> None:
