@@ -9,12 +9,16 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tapeout.agents import AgentSpec, Entry, Session, Transcript, Update, open_session, read_transcript
 from tapeout.agents.scripted import PROGRAM
 from tapeout.base.processes import become_subreaper, end_descendants
 
-SCRIPTED = (sys.executable, "-I", PROGRAM)
+SCRIPTED = (sys.executable, "-I", "-S", PROGRAM)
+
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: how long an example takes says nothing on a busy machine."""
 
 
 @pytest.fixture(scope="session")

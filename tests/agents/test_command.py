@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tapeout.agents import AgentError, AgentSpec, Notice, Prompt, Text, TurnEnded
 from tapeout.agents.command import command_line
 
-from .conftest import Bench
+from .conftest import Bench, relaxed
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +111,7 @@ async def test_it_can_be_cancelled(bench: Bench, manner: str, gently: bool) -> N
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 
 
+@relaxed
 @given(ANY_TEXT, st.lists(st.text() | st.just("-p={prompt}")))
 def test_a_command_line_never_loses_the_prompt(prompt: str, arguments: list[str]) -> None:
     argv, stdin = command_line(["program", *arguments], prompt)

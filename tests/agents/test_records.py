@@ -32,7 +32,7 @@ from tapeout.agents.render import plain
 from tapeout.agents.updates import TEXT_LIMIT, UpdateReader, join
 from tapeout.base.errors import EnvironmentProblem
 
-from .conftest import FakeTerminal
+from .conftest import FakeTerminal, relaxed
 
 CALL = ToolCall("c", "run tests", "execute", "in_progress", "")
 
@@ -130,27 +130,10 @@ def test_long_text_is_cut_in_the_middle() -> None:
     assert update.text.endswith("bbb")
 
 
-keys = st.sampled_from(
-    [
-        "sessionUpdate",
-        "content",
-        "type",
-        "text",
-        "toolCallId",
-        "title",
-        "kind",
-        "status",
-        "rawOutput",
-        "entries",
-        "used",
-        "size",
-        "cost",
-        "amount",
-    ]
-)
-names = st.sampled_from(
-    ["agent_message_chunk", "tool_call", "tool_call_update", "plan", "usage_update", "current_mode_update"]
-)
+KEYS = ["sessionUpdate", "content", "type", "text", "toolCallId", "title", "kind", "status", "rawOutput"]
+KINDS = ["agent_message_chunk", "tool_call", "tool_call_update", "plan", "usage_update", "current_mode_update"]
+keys = st.sampled_from([*KEYS, "entries", "used", "size", "cost", "amount"])
+names = st.sampled_from(KINDS)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | names | st.sampled_from(["diff", "content"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5),
@@ -158,7 +141,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(relaxed, max_examples=40)
 @given(st.lists(st.builds(lambda kind, rest: {**rest, "sessionUpdate": kind}, names, st.dictionaries(keys, values))))
 def test_no_message_makes_reading_fail(messages: list[dict[str, Any]]) -> None:
     reader = UpdateReader()
@@ -183,6 +166,7 @@ def test_parts_are_joined_and_states_replaced() -> None:
     ]  # fmt: skip
 
 
+@relaxed
 @given(st.lists(entries, max_size=20), st.integers(0, 20))
 def test_what_was_added_is_read_again_over_restarts(
     tmp_path_factory: pytest.TempPathFactory, given: list[Entry], restart: int
@@ -263,6 +247,7 @@ def test_it_is_json_a_line(tmp_path: Path) -> None:
 # Terminal
 
 
+@relaxed
 @given(entries)
 def test_only_our_own_colours_reach_the_terminal(entry: Entry) -> None:
     shown = render(entry)

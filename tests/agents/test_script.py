@@ -1,12 +1,15 @@
 """The script format: found in a prompt, parsed, checked strictly."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeout.agents.scripted import Script, ScriptError, Step, Turn, find_script, parse_script
+
+from .conftest import relaxed
 
 
 def block(body: str, fence: str = "```", indent: str = "") -> str:
@@ -121,6 +124,7 @@ def test_which_turn_is_played(script: Script, session: int, prompts: str) -> Non
     assert "".join(step.value for turn in turns for step in turn.steps) == prompts
 
 
+@relaxed
 @given(st.text() | st.text(st.sampled_from("[]turn.step\n='sayrun1 ")))
 def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     for function in (find_script, parse_script):
@@ -128,8 +132,16 @@ def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
             function(text)
 
 
+@relaxed
 @given(st.text(), st.text())
 def test_what_is_in_the_block_is_found_exactly(body: str, after: str) -> None:
     body = body.replace("`", "").replace("\r", "")
     found = find_script(f"```tapeout-script\n{body}\n```\n{after}")
     assert found == body + "\n"
+
+
+def test_the_scripts_of_the_documentation_are_valid_and_show_every_action() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/scripted-agent.md").read_text()
+    scripts = [parse_script(find_script(part) or "") for part in page.split("````")[1::2]]
+    shown = {step.action for script in scripts for turn in script.turns for step in turn.steps}
+    assert shown == {step.action for step in STEPS.values()}

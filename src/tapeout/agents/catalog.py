@@ -102,7 +102,7 @@ _CATALOG = (
     CatalogEntry(
         "scripted",
         "Scripted agent",
-        (sys.executable, "-I", PROGRAM),
+        (sys.executable, "-I", "-S", PROGRAM),
         "",
         note="plays a script from the issue, without a model: for the demo and for tests",
     ),
