@@ -145,7 +145,7 @@ def test_checks_get_a_small_environment_of_their_own(make_site: MakeSite, monkey
         "echo 'x' > README.md",
         "rm README.md",
         "rm -rf src",
-        "rm -rf src; ln -s / src",
+        "rm -rf src; ln -s @decoy src",
         "chmod 000 src",
         "chmod +x README.md",
         "echo junk > ignored.log; mkdir -p deep/er; echo junk > deep/er/file",
@@ -155,11 +155,19 @@ def test_checks_get_a_small_environment_of_their_own(make_site: MakeSite, monkey
         "echo '[alias] status = !true' >> .git/config; mkdir .git/hooks; echo x > untracked",
         "git checkout -q --orphan x; git rm -rqf .",
         'rm -rf "$PWD"',
-        'rm -rf "$PWD"; ln -s / "$PWD"',
+        'rm -rf "$PWD"; ln -s @decoy "$PWD"',
+        'mv "$PWD" ../away; cp -r ../away "$PWD"',
+        'chmod 500 "$PWD"',
+        'touch -r README.md ../ref; printf "w0rld\\n" > README.md; touch -r ../ref README.md',
         'mkdir -p "$HOME/.config/git"; git config --global user.name x; echo x > "$TMPDIR/x"',
     ],
 )
-def test_one_check_cannot_change_what_the_next_one_sees(make_site: MakeSite, damage: str) -> None:
+def test_one_check_cannot_change_what_the_next_one_sees(make_site: MakeSite, tmp_path: Path, damage: str) -> None:
+    decoy = tmp_path / "decoy"  # where links lead: nothing of it may change
+    decoy.mkdir(mode=0o555)
+    (decoy / "precious").write_text("x")
+    state = (decoy.stat().st_mode, (decoy / "precious").stat().st_ctime_ns)
+    damage = damage.replace("@decoy", str(decoy))
     look = (
         'test -z "$(git status --porcelain --ignored)" && test -z "$(git ls-files -v | grep -v ^H)"'
         ' && test "$(cat README.md src/a.txt)" = "$(printf "hello\\na")" && test ! -x README.md && test -d src'
@@ -176,6 +184,21 @@ def test_one_check_cannot_change_what_the_next_one_sees(make_site: MakeSite, dam
         ("second", "", ""),
         ("third", "", ""),
     ]
+    assert (decoy.stat().st_mode, (decoy / "precious").stat().st_ctime_ns) == state
+
+
+def test_a_check_that_moves_the_folder_of_its_run_fails_and_ends_the_run(make_site: MakeSite, tmp_path: Path) -> None:
+    decoy = tmp_path / "decoy"
+    for name in ("home", "tmp", "code"):
+        (decoy / name).mkdir(parents=True)
+        (decoy / name / "precious").write_text("x")
+    damage = f'run=$(dirname "$PWD"); mv "$run" {tmp_path}/away; ln -s {decoy} "$run"'
+    verdict = gate(make_site(check(damage) + check("true", name="second")))
+    assert [(finding.check, finding.reason) for finding in verdict.findings] == [
+        ("unit", "moved the folder of its run away")
+    ]
+    assert not verdict.passed
+    assert all((decoy / name / "precious").exists() for name in ("home", "tmp", "code"))
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", ".."])

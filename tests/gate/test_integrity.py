@@ -73,13 +73,16 @@ RUST_TESTS = ["adds", "waits"]
         ("tests/run.sh", "true", ["run.sh"]),
         ("tests/data.json", "{}", []),
         ("tests/README.md", "# it('x')", []),
-        ("tests/test_new_syntax.py", "def test_a(): match x:: ...\nclass TestB:\n  def test_c(self): ?", ["TestB.test_c", "test_a"]),
+        ("t.py", "def test_a(): match x::\nclass TestB:\n  def test_c(self): ?", ["TestB.test_c", "test_a"]),
     ],
 )  # fmt: skip
 def test_a_removed_file_takes_its_tests_with_it(path: str, text: str, tests: list[str]) -> None:
     assert removed_tests({path: text}, {}) == tests
     assert removed_tests({path: text}, {path: text}) == []
     assert removed_tests({}, {path: text}) == []
+
+
+METHOD = "class TestX:\n  def test_a(self): ..."
 
 
 @pytest.mark.parametrize(
@@ -103,10 +106,10 @@ def test_a_removed_file_takes_its_tests_with_it(path: str, text: str, tests: lis
         ("t.py", "def test_a(): ...", "def test_a(: ...", []),
         ("t.py", "def test_a(): ...", "syntax error here", ["test_a"]),
         ("t.py", "@pytest.mark.skip\ndef test_a(): ...", "", []),
-        ("t.py", "class TestX:\n  def test_a(self): ...", "@unittest.skip('x')\nclass TestX:\n  def test_a(self): ...", ["TestX.test_a"]),
-        ("t.py", "class TestX:\n  def test_a(self): ...", "class TestX:\n  __test__ = False\n  def test_a(self): ...", ["TestX.test_a"]),
-        ("t.py", "class TestX:\n  def test_a(self): ...", "class X:\n  def test_a(self): ...", ["TestX.test_a"]),
-        ("t.py", "class TestX:\n  def test_a(self): ...", "class TestX:\n  def test_a(self):\n    self.skipTest('x')", ["TestX.test_a"]),
+        ("t.py", METHOD, "@unittest.skip('x')\nclass TestX:\n  def test_a(self): ...", ["TestX.test_a"]),
+        ("t.py", METHOD, "class TestX:\n  __test__ = False\n  def test_a(self): ...", ["TestX.test_a"]),
+        ("t.py", METHOD, "class X:\n  def test_a(self): ...", ["TestX.test_a"]),
+        ("t.py", METHOD, "class TestX:\n  def test_a(self):\n    self.skipTest('x')", ["TestX.test_a"]),
         ("t.py", "def test_a(): ...", "def test_a(): items.skip(2)", []),
         ("t.js", "it('a')", "it.skip('a')", ["a"]),
         ("t.js", "it('a')", "xit('a')", ["a"]),

@@ -14,7 +14,7 @@ EMPTY = {
     "pytest": "============= test session starts =====\ncollected 0 items\n\n==== no tests ran in 0.01s ====\n",
     "pytest, all skipped": "sss\n================ 3 skipped in 0.02s ================\n",
     "pytest, all deselected": "collected 3 items / 3 deselected / 0 selected\n=== 3 deselected in 0.01s ===\n",
-    "unittest": "\n----------------------------------------------------------------------\nRan 0 tests in 0.000s\n\nOK\n",
+    "unittest": "\n--------\nRan 0 tests in 0.000s\n\nOK\n",
     "unittest 3.12": "Ran 0 tests in 0.000s\n\nNO TESTS RAN\n",
     "unittest, all skipped": "ss\n------\nRan 2 tests in 0.000s\n\nOK (skipped=2)\n",
     "jest": "No tests found, exiting with code 0\n",

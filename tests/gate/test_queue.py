@@ -14,6 +14,8 @@ from tapeout.base.git import move_ref, resolve
 from tapeout.gate import lander
 from tapeout.gate.evidence import attach
 from tapeout.gate.landing import land, objection
+from tapeout.gate.runs import try_lock
+from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite
 from tests.gate.site import CONFIG, Site, commit_files, commit_tree, git
 
@@ -238,7 +240,7 @@ def test_two_landers_at_once_land_each_change_once(site: Site) -> None:
 
 def test_a_queue_that_is_held_or_stopped_is_left_alone(site: Site) -> None:
     change = site.submit({"a.txt": "x"})
-    with lander.try_lock(site.paths.queue_lock) as free:
+    with try_lock(site.paths.queue_lock) as free:
         assert free
         site.run()
         assert site.state(change) == "queued"
@@ -253,7 +255,7 @@ def test_a_queue_that_is_held_or_stopped_is_left_alone(site: Site) -> None:
 def test_a_change_that_comes_in_while_the_queue_ends_is_not_left_lying(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = []
+    late: list[Change] = []
     original = lander._Lander.run
 
     def run(self: lander._Lander) -> None:

@@ -9,6 +9,7 @@ process cannot set: a big repository is written once, not once a check.
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import IO
 
 import pygit2
 
-from tapeout.gate.runs import remove_tree
+from tapeout.gate.runs import identity, remove_tree
 
 Stamp = tuple[int, ...]
 
@@ -52,23 +53,22 @@ class Checkout:
     def restore(self) -> None:
         """Put everything back as it was: files, the repository, nothing else in the folder."""
         try:
-            restored = _identity(self.folder) == self._identity and self._repair()
+            restored = identity(self.folder) == self._identity and self._repair()
         except (OSError, pygit2.GitError):
             restored = False
-        if not restored:
+        if not restored:  # another folder, a link, or damage beyond repair: made anew
             remove_tree(self.folder)
             self._create()
 
     def _create(self) -> None:
         os.mkdir(self.folder, 0o700)
-        self._identity = _identity(self.folder)
+        self._identity = identity(self.folder)
         self._write_git()
         self._check_out()
         self._remember()
 
     def _repair(self) -> bool:
         """Put back what differs; whether that worked."""
-        os.chmod(self.folder, 0o700)
         remove_tree(self._git)
         now = _stamps(self.folder)
         for path in sorted(now.keys() - self._stamps.keys()):
@@ -112,15 +112,6 @@ class Checkout:
         commit = repository[self.commit].peel(pygit2.Commit)
         repository.checkout_tree(commit, strategy=pygit2.enums.CheckoutStrategy.FORCE)  # type: ignore[no-untyped-call]
         repository.free()
-
-
-def _identity(folder: str) -> tuple[int, int] | None:
-    """Which folder this is: another one, or a link to one, has another identity."""
-    try:
-        state = os.lstat(folder)
-    except FileNotFoundError:
-        return None
-    return state.st_dev, state.st_ino
 
 
 def _packed_refs(source: str, base: str, branch: str) -> str:
@@ -172,6 +163,8 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def _stamps(folder: str) -> dict[str, Stamp]:
+    if os.path.islink(folder):  # never walk, let alone repair, where a link leads
+        raise NotADirectoryError(errno.ENOTDIR, "is a link", folder)
     return dict(_walk(folder, ""))
 
 

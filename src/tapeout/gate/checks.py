@@ -7,7 +7,7 @@ missing command is, the base tells: if the same check misses it there too, it is
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pygit2
 
@@ -18,7 +18,7 @@ from tapeout.config import CheckConfig, Config
 from tapeout.gate.checkout import Checkout
 from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
 from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
-from tapeout.gate.runs import RUN_VARIABLE, remove_tree, run_folder
+from tapeout.gate.runs import RUN_VARIABLE, identity, remove_tree, run_folder
 from tapeout.gate.verdict import CheckResult, Finding, Verdict, findings_of
 
 KEEP_BYTES = 4 * 1024 * 1024
@@ -51,12 +51,21 @@ def run_checks(paths: StatePaths, subject: Subject, config: Config, findings: tu
         raise unavailable("run the gate", error) or error from error
 
 
+class _Displaced(Exception):
+    """A check replaced the folder in which the run's files are."""
+
+    def __init__(self, check: str, result: CheckResult) -> None:
+        super().__init__(check)
+        self.result = result
+
+
 class _Run:
     """One run of the gate."""
 
     def __init__(self, paths: StatePaths, run: str, folder: str, subject: Subject, config: Config) -> None:
         self._run = run
         self._folder = folder
+        self._identity = identity(folder)
         self._subject = subject
         self._config = config
         self._logs = os.path.join(paths.evidence, run)
@@ -86,7 +95,11 @@ class _Run:
         for number, check in enumerate(self._config.check):
             if number:
                 checkout.restore()
-            results.append(self._result(check, checkout))
+            try:
+                results.append(self._result(check, checkout))
+            except _Displaced as displaced:
+                results.append(displaced.result)
+                break
             if not results[-1].passed and self._config.gate.fail_fast:
                 break
         return tuple(results)
@@ -115,6 +128,9 @@ class _Run:
                 hint="install it, or put it on the PATH of the floor",
             )
         result = judge(check, captured)
+        if identity(self._folder) != self._identity:
+            # Whatever we did next would happen wherever the check wants it to.
+            raise _Displaced(check.name, replace(result, passed=False, reason="moved the folder of its run away"))
         if not result.passed and disk_is_full(self._folder):
             raise GateUnavailable(f"check {check.name}: the disk is full", hint="free some space")
         with open(os.path.join(self._logs, f"{check.name}.log"), "w", encoding="utf-8", newline="") as file:

@@ -40,7 +40,9 @@ def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig
     elif "flake8" in setup or ".flake8" in paths:
         found.append(CheckConfig(name="flake8", kind="lint", run="flake8"))
     if "mypy" in tools or "mypy.ini" in files or "[mypy" in setup:
-        found.append(CheckConfig(name="mypy", kind="types", run="mypy" if "files" in tools.get("mypy", {}) else "mypy ."))
+        found.append(
+            CheckConfig(name="mypy", kind="types", run="mypy" if "files" in tools.get("mypy", {}) else "mypy .")
+        )
     mentions_pytest = "pytest" in json.dumps(project) or "pytest" in setup or "conftest.py" in paths
     if mentions_pytest:
         found.append(CheckConfig(name="tests", kind="test", run="python -m pytest -q"))
@@ -57,9 +59,7 @@ def _javascript(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckCo
         return []
     if "package.json" not in files or not isinstance(scripts, dict):
         return []
-    manager = next(
-        (name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm"
-    )
+    manager = next((name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm")
     install = "npm ci" if "package-lock.json" in paths and manager == "npm" else f"{manager} install"
     kinds = {"build": "build", "lint": "lint", "typecheck": "types", "type-check": "types", "test": "test"}
     return [
@@ -99,5 +99,3 @@ def _toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return {}
-
-

@@ -82,6 +82,15 @@ def _entries(folder: str) -> list[str]:
         return []
 
 
+def identity(path: str) -> tuple[int, ...] | None:
+    """Which folder this is, and its mode: another one in its place, or a link to one, has another identity."""
+    try:
+        state = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino, state.st_mode
+
+
 def remove_tree(path: str) -> None:
     """Remove a file, link or folder with all it holds, even if a check took away the right to do so."""
 
