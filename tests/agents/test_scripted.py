@@ -196,8 +196,8 @@ async def test_rubbish_among_the_messages_is_noted_and_passed_over(bench: Bench)
 
 
 async def test_daemon_outlives_the_session_until_descendants_are_ended(bench: Bench) -> None:
-    await play(bench, "daemon = 'exec sleep 600'")
-    [daemon] = [child for child in psutil.Process().children(recursive=True) if child.cmdline() == ["sleep", "600"]]
+    await play(bench, "daemon = 'touch up; exec sleep 600'", "run = 'until test -e up; do sleep 0.01; done'")
+    [daemon] = psutil.Process().children(recursive=True)
     assert daemon.environ()["TAPEOUT_ATTEMPT"] == "test"
     assert daemon.ppid() == os.getpid()
     assert end_descendants(grace=0) == 1
