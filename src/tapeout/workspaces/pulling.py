@@ -17,7 +17,7 @@ from tapeout.workspaces import trees
 from tapeout.workspaces.files import delete, read_file
 from tapeout.workspaces.history import Damaged, History, Source, read_history
 from tapeout.workspaces.model import Pulled, Workspace, index_copy, superseded_prefix
-from tapeout.workspaces.snapshot import IgnoreRules, Snapshot, Taker
+from tapeout.workspaces.snapshot import MAX_FILE, IgnoreRules, Snapshot, Taker
 
 MESSAGE = "Work left uncommitted by the agent"
 WORKER_NAME = "tapeout worker"
@@ -97,6 +97,7 @@ class _Pull:
             index=index,
             index_time=index_time,
             commit=parent,
+            max_file=MAX_FILE,
         )
         snapshot = taker.take(self._workspace.code, self._hub[parent].peel(pygit2.Commit).tree_id.raw)
         destroyed = snapshot is not None and not snapshot.files and history.head is None

@@ -106,6 +106,7 @@ class Taker:
     commit: str | None = None
     """Whose `.gitattributes` count."""
     max_file: int = MAX_FILE
+    """Bytes."""
 
     def __post_init__(self) -> None:
         self._skipped: list[str] = []
