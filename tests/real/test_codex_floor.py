@@ -74,9 +74,11 @@ def test_a_killed_floor_and_killed_agents_lose_nothing(
     shell.tapeout("issue", "new", "--file", str(file))
 
     with shell.start("up") as floor:
-        # By now every agent is in the middle of its work: some edits are made, none has come to its end.
-        model_server.wait_for_requests(len(drafts) + 2, timeout=120)
-        floor.kill()
+        try:
+            # Enough for some edits to be made, too few for any agent to have come to its end.
+            model_server.wait_for_requests(len(drafts) + 2, timeout=120)
+        finally:
+            floor.kill()
     for process in shell.processes():
         if _program(process) == str(codex_acp):
             process.kill()
