@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from .conftest import FakeTerminal, relaxed
 
 CALL = ToolCall("c", "run tests", "execute", "in_progress", "")
 
-text = st.text(max_size=20)
+text = st.text(max_size=20) | st.text(st.sampled_from("a \n\r\t\x1b[]m0;\x07\x08\x9b\u202e"), max_size=20)
 number = st.integers(0, 10**9)
 calls = st.builds(ToolCall, st.sampled_from("ab"), text, text, st.sampled_from(["pending", "completed", "x"]), text)
 entries: st.SearchStrategy[Entry] = st.one_of(
@@ -252,8 +253,8 @@ def test_it_is_json_a_line(tmp_path: Path) -> None:
 def test_only_our_own_colours_reach_the_terminal(entry: Entry) -> None:
     shown = render(entry)
     assert not shown.endswith("\n")
-    for code in "\r\x07\x08\x9b":
-        assert code not in shown
+    shown = re.sub(r"\x1b\[[0-9;]+m", "", shown)
+    assert not set(shown) & set("\x1b\r\x07\x08\x9b\u202e")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def render(entry: Entry) -> str:
 def tool_head(call: ToolCall) -> str:
     """The line that announces a tool call or says how it ended."""
     mark = _MARKS.get(call.status, "●")
-    title = plain(call.title).replace("\n", " ") or call.kind
+    title = plain(call.title or call.kind).replace("\n", " ")
     return f"{_colour(_COLOURS.get(call.status, '36'), mark)} {_colour('1', title)}"
 
 
