@@ -96,8 +96,8 @@ class TestOrdinaryWork:
         (code / "a.txt").write_text("sorts between a and a/")
         (code / "a-").write_text("")
         (code / "umlaut-ü 'quoted\"\n").write_text("x")
-        (code / "moved" / ".gitignore").write_text("!kept.log\n/only-here\n")
-        for name in ("kept.log", "only-here", "dropped.log"):
+        (code / "moved" / ".gitignore").write_text("!kept.log\n!#x.log\n/only-here\n")
+        for name in ("kept.log", "only-here", "dropped.log", "#x.log"):
             (code / "moved" / name).write_text("x")
         (code / "only-here").write_text("not ignored at the top")
         pulled = pull(workspace)
@@ -374,7 +374,7 @@ class TestBrokenRepositories:
 
 
 names = st.sampled_from(["a", "b", "a.txt", "x.log", "build", "src", "README", ".gitignore"])
-contents = st.sampled_from([b"", b"1\n", b"*.txt\n", b"!x.log\n", b"b/\n", b"two\r\n"])
+contents = st.sampled_from([b"", b"1\n", b"*.txt\n", b"!x.log\n/a\n", b"b/\nx.*\n", b"**/b\n!b/a\n", b"two\r\n"])
 steps = st.lists(
     st.tuples(
         st.sampled_from(["write", "write", "remove", "chmod", "link", "commit", "stage"]),

@@ -19,13 +19,15 @@ def read_file(path: str | bytes, limit: int, folder: int | None = None) -> bytes
         descriptor = os.open(path, _OPEN_FILE, dir_fd=folder)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(limit + 1)
-        except OSError:
-            return None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
     return content if len(content) <= limit else None
 
 

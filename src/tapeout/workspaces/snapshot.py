@@ -77,11 +77,24 @@ class IgnoreRules:
             with contextlib.suppress(OSError):  # longer than any path can be: then all below it is taken
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 with open(target, "wb") as file:
-                    file.write(content)
+                    file.write(_with_something_to_negate(content))
         self._learned.clear()
         if self._repository is None:
             self._repository = _smallest_repository(os.fsdecode(self._folder))
         return self._repository
+
+
+def _with_something_to_negate(rules: bytes) -> bytes:
+    """The same rules, for libgit2, which drops a `!pattern` that negates nothing in its own file, where git
+    lets it overrule the files of the folders above."""
+    lines = []
+    for line in rules.split(b"\n"):
+        if line.startswith(b"!"):
+            pattern = b"\\" + line[1:] if line.startswith((b"!#", b"!!")) else line[1:]
+            lines += [pattern, b"!" + pattern]
+        else:
+            lines.append(line)
+    return b"\n".join(lines)
 
 
 def _smallest_repository(folder: str) -> pygit2.Repository:
