@@ -18,6 +18,13 @@ class TapeoutError(Exception):
         self.hint = hint
 
 
+def cause_of(error: Exception) -> Exception:
+    """What really happened, when a task group wrapped it."""
+    while isinstance(error, ExceptionGroup):
+        error = next((e for e in error.exceptions if isinstance(e, TapeoutError)), error.exceptions[0])
+    return error
+
+
 class UsageError(TapeoutError):
     """The command line, a file given to a command, or `tapeout.toml` is not valid (exit code 2)."""
 

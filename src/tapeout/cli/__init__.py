@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tapeout.base.errors import TapeoutError
+from tapeout.base.errors import cause_of
 from tapeout.cli import output
 from tapeout.cli.parser import parse
 
@@ -22,24 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(words)
         output.show(arguments.run(arguments), as_json=as_json)
         sys.stdout.flush()
-    except TapeoutError as error:
-        output.show_error(error, as_json=as_json)
-        return error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         _ignore_closed_output()
         return 0
-    except OSError as error:
-        return _fail(output.environment_error(error), as_json)
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
-        return _fail(output.internal_error(error), as_json)
+        readable = output.readable_error(cause_of(error))
+        output.show_error(readable, as_json=as_json)
+        return readable.exit_code
     return 0
-
-
-def _fail(error: TapeoutError, as_json: bool) -> int:
-    output.show_error(error, as_json=as_json)
-    return error.exit_code
 
 
 def _ignore_closed_output() -> None:

@@ -40,14 +40,14 @@ def show_error(error: TapeoutError, *, as_json: bool) -> None:
     sys.stderr.write(" ".join(printable(f"tapeout: {error.message}{hint}").split("\n")) + "\n")
 
 
-def environment_error(error: OSError) -> TapeoutError:
-    """A system call failed: a full disk, a missing permission."""
-    where = f"{error.filename}: " if error.filename else ""
-    return EnvironmentProblem(f"{where}{error.strerror or error}", hint="nothing was lost; mend that and try again")
-
-
-def internal_error(error: Exception) -> TapeoutError:
-    """A defect of ours: the traceback goes to a file."""
+def readable_error(error: Exception) -> TapeoutError:
+    """Any exception as an error with one line: ours as it is, a failed system call, or a defect, whose traceback goes to
+    a file."""
+    if isinstance(error, TapeoutError):
+        return error
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return EnvironmentProblem(f"{where}{error.strerror or error}", hint="nothing was lost; mend that and try again")
     import tempfile
     import traceback
 

@@ -86,10 +86,13 @@ class Floor:
     async def _cycle(self, tasks: anyio.abc.TaskGroup) -> None:
         while True:
             self._wake = anyio.Event()
-            plan = plan_dispatch(self._snapshot())
+            snapshot = self._snapshot()
+            plan = plan_dispatch(snapshot)
             await self._perform(plan)
             if plan.idle and (self._state.stopping or self._settings.until_idle):
                 return
+            if snapshot.queue_stopped and self._settings.until_idle:
+                self._state.stopping = True  # only a person can mend the gate
             if self._state.stopping and not self._state.asked_to_stop:
                 self._state.asked_to_stop = True
                 tasks.start_soon(self._stop_workers)

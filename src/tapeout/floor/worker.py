@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from tapeout import agents, gate, workspaces
 from tapeout.base import processes
-from tapeout.base.errors import Conflict, TapeoutError
+from tapeout.base.errors import Conflict, TapeoutError, cause_of
 from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
@@ -30,7 +30,7 @@ from tapeout.floor.progress import Progress
 from tapeout.floor.report import give_up_report
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Change, Lease
+from tapeout.tracker.model import Attempt, Change, Lease
 
 MAX_LOOK_SECONDS = 10.0
 """A verdict is looked for when the bell rings, and at the latest after this time."""
@@ -43,12 +43,17 @@ def main(
     processes.become_subreaper()
     paths = StatePaths(state_root)
     with Tracker.open(paths, f"worker:{attempt}") as tracker:
+        config = target_config(paths, branch)
+        host, pid = socket.gethostname(), os.getpid()
+        started = processes.start_time(pid)
         try:
-            lease = tracker.claim(issue, attempt, target_config(paths, branch).floor.lease)
+            lease, begun = tracker.begin_attempt(
+                issue, attempt, config.floor.lease, agent=agent, host=host, pid=pid, pid_started=started
+            )
         except Conflict:
             return  # somebody was faster: nothing is wrong
-        point("worker.claimed")
-        worker = Worker(paths, Repository(repository_root, git_dir), branch, tracker, lease, attempt, agent)
+        point("worker.started")
+        worker = Worker(paths, Repository(repository_root, git_dir), branch, config, tracker, lease, begun)
         anyio.run(worker.run)
 
 
@@ -60,31 +65,26 @@ class Worker:
         paths: StatePaths,
         repository: Repository,
         branch: str,
+        config: Config,
         tracker: Tracker,
         lease: Lease,
-        attempt: str,
-        agent: str,
+        attempt: Attempt,
     ) -> None:
         self._paths = paths
         self._repository = repository
         self._branch = branch
+        self._config = config
+        self._limits = config.floor
         self._tracker = tracker
         self._lease = lease
-        self._id = attempt
-        self._config = target_config(paths, branch)
-        self._limits = self._config.floor
-        self._spec = agents.resolve(agent, self._config)
-        self._earlier = tracker.budget_attempts(lease.issue)
-        started = processes.start_time(os.getpid())
-        self._attempt = tracker.start_attempt(
-            lease, attempt, agent=agent, host=socket.gethostname(), pid=os.getpid(), pid_started=started
-        )
-        self._progress = Progress(tracker, lease, attempt)
+        self._id = attempt.id
+        self._attempt = attempt
+        self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
+        self._progress = Progress(tracker, lease, attempt.id)
         self._lost_lease = False
 
     async def run(self) -> None:
         """Work until the attempt has ended in the tracker."""
-        point("worker.started")
         ending = policy.EndAttempt("stopped", "stopped by a person")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stop_on_signal, tasks.cancel_scope)
@@ -115,13 +115,15 @@ class Worker:
         try:
             async with self._session() as (session, workspace):
                 return await self._turns(session, workspace)
-        except TapeoutError as error:
-            self._progress.failed(error.message)
-            return policy.after_interruption(error.message, self._earlier, self._limits)
+        except (TapeoutError, OSError, ExceptionGroup) as error:
+            reason = _one_line(cause_of(error))
+            self._progress.failed(reason)
+            return policy.after_interruption(reason, self._earlier, self._limits)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
         """The agent, started in a fresh workspace with a terminal recording and a block of ports."""
+        spec = agents.resolve(self._attempt.agent, self._config)
         hub = open_bare(self._paths.hub)
         base = resolve(hub, f"refs/heads/{self._branch}")
         assert base is not None
@@ -139,7 +141,7 @@ class Worker:
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )
             async with agents.open_session(
-                self._spec,
+                spec,
                 cwd=workspace.code,
                 env=self._environment(workspace, ports),
                 on_update=self._progress.update,
@@ -243,6 +245,14 @@ class Worker:
         self._tracker.end_attempt(
             self._lease, self._id, decision.outcome, decision.detail, head=head, give_up=decision.give_up
         )
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, TapeoutError):
+        return error.message
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the machine'}: {error.strerror or error}"
+    raise error
 
 
 def save_work(paths: StatePaths, attempt: str) -> str | None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tapeout.base.errors import NotAllowed
+from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.ids import new_id
 from tapeout.tracker import queries
 from tapeout.tracker.leases import LeaseCommands
@@ -12,6 +12,24 @@ from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Ou
 
 class AttemptCommands(LeaseCommands):
     """Attempts and the changes that they submit."""
+
+    def begin_attempt(
+        self, issue: str, attempt: str, seconds: float, *, agent: str, host: str, pid: int, pid_started: float
+    ) -> tuple[Lease, Attempt]:
+        """Claim a ready issue for an attempt and begin it, in one transaction: no lease is without its attempt.
+
+        Raises:
+            Conflict: the issue is not ready any more, because somebody else took, closed or blocked it.
+        """
+        with self._writing():
+            if not queries.is_ready(self._connection, issue, time.time()):
+                raise Conflict(f"{issue} is not ready any more")
+            lease = self._grant(queries.issue(self._connection, issue), attempt, seconds)
+            number = len(queries.attempts(self._connection, issue=issue)) + 1
+            data = {"attempt": attempt, "number": number, "agent": agent}
+            data |= {"host": host, "pid": pid, "pid_started": pid_started}
+            self._append(issue, "attempt-started", data)
+            return lease, queries.attempt(self._connection, attempt)
 
     def start_attempt(
         self, lease: Lease, attempt: str, *, agent: str, host: str, pid: int, pid_started: float
@@ -110,8 +128,8 @@ class AttemptCommands(LeaseCommands):
         """The attempts that count against the issue's budget: those since it was last reopened."""
         with self._reading() as connection:
             row = connection.execute("SELECT budget_from FROM issues WHERE id = ?", (issue,)).fetchone()
-            since = row[0] if row else 0
-            return [a for a in queries.attempts(connection, issue=issue) if a.started_at > since]
+            used = row[0] if row else 0
+            return [a for a in queries.attempts(connection, issue=issue) if a.number > used]
 
     def set_activity(self, attempt: str, text: str, used: int | None = None, window: int | None = None) -> None:
         """What an attempt is doing right now, for the live view only: it is not part of the log."""

@@ -67,15 +67,22 @@ def resolve(connection: sqlite3.Connection, prefix: str) -> str:
         UsageError: there are several; lists them.
     """
     wanted = prefix.strip().lower().removeprefix("#")
-    rows = connection.execute(
-        "SELECT id, title FROM issues WHERE id >= ? AND id < ? LIMIT 6", (wanted, wanted + "\x7f")
-    ).fetchall()
-    if not wanted or not rows:
+    rows = _starting_with(connection, "SELECT id, title FROM issues", wanted, 6)
+    if not rows:
         raise NotFound(f"there is no issue {prefix!r}", hint="`tapeout issue list` shows all open ones")
     if len(rows) == 1 or rows[0][0] == wanted:
         return cast("str", rows[0][0])
-    names = ", ".join(f"{identity} ({title})" for identity, title in rows[:5])
+    names = ", ".join(f"{identity} ({title})" for identity, title in rows[:5]) + (", ..." if len(rows) > 5 else "")
     raise UsageError(f"{prefix!r} fits several issues: {names}", hint="give more characters of the id")
+
+
+def _starting_with(connection: sqlite3.Connection, select: str, prefix: str, limit: int) -> list[Any]:
+    """Rows whose id starts with `prefix`, in order; ids are ASCII."""
+    if not prefix or not prefix.isascii():
+        return []
+    return connection.execute(
+        f"{select} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", (prefix, prefix + "\x7f", limit)
+    ).fetchall()
 
 
 def issue(connection: sqlite3.Connection, identity: str) -> Issue:
@@ -102,7 +109,7 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
         conditions.append(f"needs_person IS {'NOT ' if wanted.needs_person else ''}NULL")
     where = " AND ".join(conditions) or "1"
     rows = connection.execute(
-        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {where} ORDER BY priority, created_at, id LIMIT ?",
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {where} ORDER BY priority, created_clock, id LIMIT ?",
         (*values, limit),
     )
     return [_issue(row) for row in rows]
@@ -111,10 +118,20 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
 def ready(connection: sqlite3.Connection, now: float, limit: int) -> list[Issue]:
     """Issues that a worker could start now, most urgent first."""
     rows = connection.execute(
-        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {READY} ORDER BY priority, created_at, id LIMIT :limit",
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {READY} ORDER BY priority, created_clock, id LIMIT :limit",
         {"now": now, "limit": limit},
     )
     return [_issue(row) for row in rows]
+
+
+def is_ready(connection: sqlite3.Connection, identity: str, now: float) -> bool:
+    """Whether a worker could start this issue now."""
+    return (
+        connection.execute(
+            f"SELECT 1 FROM issues WHERE id = :id AND {READY}", {"id": identity, "now": now}
+        ).fetchone()
+        is not None
+    )
 
 
 def next_wake(connection: sqlite3.Connection, now: float) -> float | None:
@@ -172,9 +189,21 @@ def would_cycle(connection: sqlite3.Connection, identity: str, target: str) -> b
     return row is not None
 
 
+def ancestors(connection: sqlite3.Connection, identity: str) -> set[str]:
+    """The issue itself, its parent, the parent's parent and so on; ends even if merged logs made a circle."""
+    rows = connection.execute(
+        "WITH RECURSIVE up(id) AS (VALUES (?) UNION SELECT i.parent FROM issues i JOIN up ON i.id = up.id"
+        " WHERE i.parent IS NOT NULL) SELECT id FROM up",
+        (identity,),
+    )
+    return {row[0] for row in rows}
+
+
 def comments(connection: sqlite3.Connection, identity: str) -> list[Comment]:
     """Comments on an issue, oldest first."""
-    rows = connection.execute("SELECT id, actor, at, text FROM comments WHERE issue = ? ORDER BY at, id", (identity,))
+    rows = connection.execute(
+        "SELECT id, actor, at, text FROM comments WHERE issue = ? ORDER BY clock, id", (identity,)
+    )
     return [Comment(*row) for row in rows]
 
 
@@ -184,7 +213,7 @@ def attempts(connection: sqlite3.Connection, *, issue: str | None = None, runnin
     if running:
         condition += " AND state <> 'ended'"
     rows = connection.execute(
-        f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE {condition} ORDER BY started_at, number",
+        f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE {condition} ORDER BY started_at, number, id",
         values,
     )
     return [Attempt(*row) for row in rows]
@@ -192,11 +221,8 @@ def attempts(connection: sqlite3.Connection, *, issue: str | None = None, runnin
 
 def attempt(connection: sqlite3.Connection, prefix: str) -> Attempt:
     """One attempt by id or by the start of its id."""
-    rows = connection.execute(
-        f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE id >= ? AND id < ? LIMIT 2",
-        (prefix, prefix + "\x7f"),
-    ).fetchall()
-    if not prefix or not rows:
+    rows = _starting_with(connection, f"SELECT {_ATTEMPT_COLUMNS} FROM attempts", prefix, 2)
+    if not rows:
         raise NotFound(f"there is no attempt {prefix!r}", hint="`tapeout status` shows those that run")
     if len(rows) > 1 and rows[0][0] != prefix:
         raise UsageError(f"{prefix!r} fits several attempts", hint="give more characters of the id")
@@ -224,7 +250,7 @@ def changes(
     columns = ", ".join(f'changes."{name}"' for name in Change._fields)
     rows = connection.execute(
         f"SELECT {columns} FROM changes JOIN issues ON issues.id = changes.issue WHERE {' AND '.join(conditions)}"
-        " ORDER BY issues.priority, changes.submitted_at, changes.id",
+        " ORDER BY issues.priority, changes.submitted_clock, changes.id",
         values,
     )
     return [_change(row) for row in rows]
