@@ -145,15 +145,17 @@ class Source:
         waiting: list[tuple[str, int, bool]] = [(commit, ObjectType.COMMIT, False)]
         while waiting:
             number, kind, needs_are_there = waiting.pop()
-            if number in hub:
-                if kind == ObjectType.COMMIT and hub[number].type != kind:
-                    raise Damaged(f"{number} is no commit")
+            if hub.odb.exists(number):  # `number in hub` would parse it
+                if kind == ObjectType.COMMIT:
+                    _check_commit(hub, number)
                 continue
             found, data = self._read(number)
             if found != kind:
                 raise Damaged(f"{number} is not of the kind that it is used as")
             if needs_are_there or kind == ObjectType.BLOB:
                 hub.write(kind, data)
+                if kind == ObjectType.COMMIT:
+                    _check_commit(hub, number)
             else:
                 waiting.append((number, kind, True))
                 waiting.extend((needed, of, False) for needed, of in _needs(kind, data))
@@ -165,11 +167,21 @@ class Source:
             raise Damaged(f"object {number}: {error}") from error
 
 
+def _check_commit(hub: pygit2.Repository, number: str) -> None:
+    """One that libgit2 cannot read must not become part of a history: every later walk would fail."""
+    try:
+        usable = isinstance(hub[number], pygit2.Commit)
+    except (KeyError, ValueError, pygit2.GitError):
+        usable = False
+    if not usable:
+        raise Damaged(f"{number} is no commit")
+
+
 def _needs(kind: int, data: bytes) -> Iterable[tuple[str, int]]:
     """Objects that a commit or tree names."""
     if kind == ObjectType.TREE:
         try:
-            entries = trees.parse_tree(data).values()
+            entries = trees.parse_tree(data, strict=True).values()
         except ValueError as error:
             raise Damaged(str(error)) from error
         return [

@@ -24,6 +24,9 @@ _STRING_END = re.compile("\x07|\x1b\\\\|\x9c|\x18|\x1a")
 _CSI = re.compile(r"[\x30-\x3f]*[\x20-\x2f]*(?P<final>[\x40-\x7e])")
 _SAFE_CSI = re.compile(r"[0-9;:]*[A-HJKLMPSTX@`adefmr]|[su]|\?(?:7|25|47|1047|1048|1049)[hl]|4[hl]")
 _SAFE_ESCAPES = frozenset("78DEM=>")
+_UNFINISHED = re.compile(r"[\x30-\x3f]*[\x20-\x2f]*")
+_SELECTION = re.compile(r"[\x20-\x2f]+[\x30-\x7e]")
+_SAFE_SELECTION = re.compile(r"[()][B0]")
 _SPECIAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -82,12 +85,13 @@ class Sanitizer:
         if following in _STRING_STARTS:
             self._in_string = True
             return start + 2
-        if following in "()":  # a character set: ASCII or line drawing
-            if start + 2 == len(text):
-                self._pending = text[start:]
-            elif text[start + 2] in "B0":
-                out.append(text[start : start + 3])
-            return start + 3
+        if " " <= following <= "/":  # such as a character set: ASCII and line drawing are fine
+            selection = _SELECTION.match(text, start + 1)
+            if selection is None:
+                return self._wait_or_drop(text, start, start + 2)
+            if _SAFE_SELECTION.fullmatch(selection[0]):
+                out.append("\x1b" + selection[0])
+            return selection.end()
         if following in _SAFE_ESCAPES:
             out.append(text[start : start + 2])
         return start + 1 if following == "\x1b" or following < " " else start + 2
@@ -98,10 +102,14 @@ class Sanitizer:
             if _SAFE_CSI.fullmatch(sequence[0]):
                 out.append("\x1b[" + sequence[0])
             return sequence.end()
-        if re.fullmatch(r"[\x30-\x3f]*[\x20-\x2f]*", text[parameters:]) and len(text) - start < _MAX_PENDING:
+        return self._wait_or_drop(text, start, parameters)
+
+    def _wait_or_drop(self, text: str, start: int, after: int) -> int:
+        """Keep what may be the beginning of a sequence for the next piece; drop the start of a broken one."""
+        if _UNFINISHED.fullmatch(text, after) and len(text) - start < _MAX_PENDING:
             self._pending = text[start:]
             return len(text)
-        return parameters
+        return after
 
 
 def replay(path: str, out: TextIO, speed: float = 1.0, idle_limit: float = 2.0) -> None:

@@ -46,7 +46,7 @@ def pull(workspace: Workspace) -> Pulled:
     try:
         with _scratch(workspace) as scratch:
             return _Pull(hub, workspace, scratch).run()
-    except (pygit2.GitError, OSError) as error:
+    except (pygit2.GitError, OSError, KeyError, ValueError) as error:
         raise EnvironmentProblem(f"cannot save the work of {workspace.attempt}: {error}") from error
 
 
@@ -85,9 +85,9 @@ class _Pull:
     def _copy(self, source: Source, commit: str) -> bool:
         try:
             source.copy(commit, self._hub)
-            return isinstance(self._hub[commit], pygit2.Commit)
-        except (Damaged, KeyError, ValueError, pygit2.GitError):
+        except Damaged:
             return False
+        return True
 
     def _snapshot(self, parent: str, history: History) -> Snapshot | None:
         index, index_time = self._index()

@@ -122,6 +122,7 @@ class Taker:
     """Bytes."""
 
     def __post_init__(self) -> None:
+        self._there = self.hub.odb
         self._skipped: list[str] = []
         self._files = 0
 
@@ -186,6 +187,8 @@ class Taker:
             return self._subfolder(folder, where, name, below, ignored=ignored, depth=depth)
         taken = self._leaf(folder, where, name, found, old)
         self._files += taken is not None
+        if taken and old and (old.id, trees.as_checked_out(old.mode)) == (taken.id, taken.mode):
+            return old
         return taken
 
     def _subfolder(
@@ -249,7 +252,7 @@ class Taker:
     def _write_blob(self, content: bytes) -> bytes:
         """Id of the blob; written only if the hub lacks it."""
         digest = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).digest()
-        if pygit2.Oid(raw=digest) not in self.hub:
+        if not self._there.exists(pygit2.Oid(raw=digest)):
             self.hub.create_blob(content)
         return digest
 

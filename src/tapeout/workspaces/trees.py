@@ -43,11 +43,18 @@ def is_safe_name(name: bytes) -> bool:
     return bool(name) and b"/" not in name and name not in (b".", b"..") and name.lower() != b".git"
 
 
-def parse_tree(data: bytes) -> dict[bytes, Entry]:
+def as_checked_out(mode: int) -> int:
+    """The mode that a committed file has in a work tree: old repositories hold more than git writes today."""
+    if mode & 0o170000 != 0o100000:
+        return mode
+    return PROGRAM if mode & 0o100 else FILE
+
+
+def parse_tree(data: bytes, *, strict: bool = False) -> dict[bytes, Entry]:
     """Entries of a tree by name.
 
     Raises:
-        ValueError: damaged, or holds a name or mode that no honest tree has.
+        ValueError: damaged; if `strict`, also if it holds a name or mode that no honest tree of today has.
     """
     entries: dict[bytes, Entry] = {}
     position = 0
@@ -56,8 +63,10 @@ def parse_tree(data: bytes) -> dict[bytes, Entry]:
         end = data.index(b"\0", space)
         name, mode = data[space + 1 : end], int(data[position:space], 8)
         position = end + 21
-        if not is_safe_name(name) or mode not in _MODES or name in entries or position > len(data):
+        if position > len(data) or (strict and not (is_safe_name(name) and mode in _MODES)):
             raise ValueError(f"not a valid tree entry: {name!r}")
+        if name in entries:
+            raise ValueError(f"twice in one tree: {name!r}")
         entries[name] = Entry(mode, data[end + 1 : position])
     return entries
 
