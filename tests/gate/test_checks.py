@@ -153,6 +153,8 @@ def test_checks_get_a_small_environment_of_their_own(make_site: MakeSite, monkey
         "git commit -q --allow-empty -m x; git update-index --assume-unchanged README.md; echo x > README.md",
         "rm -rf .git",
         "echo '[alias] status = !true' >> .git/config; mkdir .git/hooks; echo x > untracked",
+        "rm -rf .git; ln -s @decoy .git",
+        "git update-ref refs/heads/x HEAD~0; git tag -f t; echo HEAD > .git/info-file",
         "git checkout -q --orphan x; git rm -rqf .",
         'rm -rf "$PWD"',
         'rm -rf "$PWD"; ln -s @decoy "$PWD"',

@@ -138,6 +138,13 @@ def rebasing(site: Site) -> None:
     git(site.root, "-c", "sequence.editor=echo break >", "rebase", "-q", "-i", "--root")
 
 
+def rebasing_elsewhere(site: Site) -> None:
+    git(site.root, "checkout", "-q", "--detach")
+    linked = site.folder / "linked"
+    git(site.root, "worktree", "add", "-q", str(linked), "main")
+    git(linked, "-c", "sequence.editor=echo break >", "rebase", "-q", "-i", "--root")
+
+
 def branch_deleted(site: Site) -> None:
     git(site.root, "checkout", "-q", "-b", "other")
     git(site.root, "branch", "-D", "main")
@@ -163,6 +170,7 @@ def repository_gone(site: Site) -> None:
         (untracked_in_the_way, "untracked files are in the way: landed.txt"),
         (diverged, "have diverged: run `git pull"),
         (rebasing, "a rebase of main is going on"),
+        (rebasing_elsewhere, "a rebase of main is going on"),
         (branch_deleted, "has no branch main any more"),
         (index_locked, "index.lock"),
         (twice_checked_out, "checked out in several work trees"),

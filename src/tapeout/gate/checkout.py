@@ -47,6 +47,7 @@ class Checkout:
         self.commit = commit
         self._source = source
         self._git = os.path.join(folder, ".git")
+        self._git_state: dict[str, Stamp] | None = None
         self._refs = _packed_refs(source, base, branch)
         self._create()
 
@@ -69,7 +70,6 @@ class Checkout:
 
     def _repair(self) -> bool:
         """Put back what differs; whether that worked."""
-        remove_tree(self._git)
         now = _stamps(self.folder)
         for path in sorted(now.keys() - self._stamps.keys()):
             remove_tree(os.path.join(self.folder, path))
@@ -77,9 +77,12 @@ class Checkout:
         for path in changed:
             if path in now and not (_is_folder(self._stamps[path]) and _is_folder(now[path])):
                 remove_tree(os.path.join(self.folder, path))
-        self._write_git()
-        with open(os.path.join(self._git, "index"), "wb") as file:
-            file.write(self._index)
+        if self._git_stamps() != self._git_state:
+            remove_tree(self._git)
+            self._write_git()
+            with open(os.path.join(self._git, "index"), "wb") as file:
+                file.write(self._index)
+            self._git_state = self._git_stamps()
         if not changed:
             return True
         self._check_out()
@@ -96,6 +99,14 @@ class Checkout:
         with open(os.path.join(self._git, "index"), "rb") as file:
             self._index = file.read()
         self._stamps = _stamps(self.folder)
+        self._git_state = self._git_stamps()
+
+    def _git_stamps(self) -> dict[str, Stamp] | None:
+        """State of the repository itself. Another hard link of an object changes its change time: that is left out."""
+        if not os.path.isdir(self._git) or os.path.islink(self._git):
+            return None
+        stamps = _walk(self._git, "")
+        return {path: stamp[:4] if path.startswith("objects/") else stamp for path, stamp in stamps}
 
     def _write_git(self) -> None:
         os.makedirs(os.path.join(self._git, "refs", "heads"))

@@ -36,8 +36,10 @@ def worktrees(folder: str) -> list[Worktree]:
 
 def busy_with(worktree: Worktree, branch: str) -> str:
     """The operation that a work tree is in the middle of and that concerns the branch; empty if there is none."""
-    asked = user_git(worktree.path, "rev-parse", "--absolute-git-dir")
-    git_dir = asked.output.strip()
+    git_dir = os.path.join(worktree.path, ".git")
+    if os.path.isfile(git_dir):  # a linked work tree
+        target = _first_line(git_dir).removeprefix("gitdir:").strip()
+        git_dir = os.path.join(worktree.path, target)
     for name, what in (("rebase-merge", "rebase"), ("rebase-apply", "rebase")):
         if _first_line(os.path.join(git_dir, name, "head-name")) == f"refs/heads/{branch}":
             return what
