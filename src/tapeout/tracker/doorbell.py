@@ -70,8 +70,9 @@ class Doorbell:
         """Stop listening."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
+        pipe, self._pipe = self._pipe, -1
         with contextlib.suppress(OSError):
-            os.close(self._pipe)
+            os.close(pipe)
 
     def __enter__(self) -> "Doorbell":
         return self

@@ -1,19 +1,23 @@
 """Issues from Markdown files: front matter (YAML between `---` lines), then the body; one issue a file, or many.
 
-A file without front matter is one issue: its first heading is the title, the rest the body.
+A file without front matter is one issue: its first heading is the title, the rest the body. Values are taken as they
+are written: `title: no` is a title and not a truth value.
+
+What may go wrong: a front matter, a field or a value is not valid; the error names the file and the line.
 """
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
 
 import yaml
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker.issues import Draft
+from tapeout.tracker.issues import Draft, checked_draft
+from tapeout.tracker.model import IssueType
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*$|(~{3,}))")
 _KEY = re.compile(r"[A-Za-z][\w-]*\s*:")
 
 FIELDS = (
@@ -37,41 +41,61 @@ def parse_drafts(text: str, source: str) -> list[Draft]:
     Raises:
         UsageError: names `source`, the line and what is wrong.
     """
-    sections = list(_sections(text.splitlines()))
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    sections = list(_sections(lines, source))
     if not sections:
-        return [_headed(text, source)]
-    return [_draft(section, source) for section in sections]
+        return [_checked(_headed(lines, source), f"{source}:1")]
+    _refuse_preamble(lines[: sections[0].line - 1], source)
+    return [_checked(_draft(section, source), f"{source}:{section.line}") for section in sections]
 
 
-def _sections(lines: list[str]) -> Iterator[_Section]:
-    starts = list(_front_matters(lines))
+def _checked(draft: Draft, where: str) -> Draft:
+    try:
+        return checked_draft(draft)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _refuse_preamble(lines: list[str], source: str) -> None:
+    number = next((n for n, line in enumerate(lines, start=1) if line.strip()), None)
+    if number is not None:
+        raise UsageError(
+            f"{source}:{number}: this text is before the first front matter, so it belongs to no issue",
+            hint="an issue begins with `---`, `title: ...` and `---`; its body follows",
+        )
+
+
+def _sections(lines: list[str], source: str) -> Iterator[_Section]:
+    starts = list(_front_matters(lines, source))
     for index, (start, end) in enumerate(starts):
         stop = starts[index + 1][0] if index + 1 < len(starts) else len(lines)
         yield _Section(start + 1, "\n".join(lines[start + 1 : end]), "\n".join(lines[end + 1 : stop]).strip())
 
 
-def _front_matters(lines: list[str]) -> Iterator[tuple[int, int]]:
+def _front_matters(lines: list[str], source: str) -> Iterator[tuple[int, int]]:
     """Indexes of the `---` lines that open and close each front matter; fenced code is skipped."""
     fence, number = "", 0
     while number < len(lines):
         line = lines[number]
         mark = _FENCE.match(line)
         if fence:
-            if mark and line.strip() == mark[1] and mark[1].startswith(fence):
+            if mark and line.strip() == (mark[1] or mark[2]) and line.strip().startswith(fence):
                 fence = ""
         elif mark:
-            fence = mark[1]
+            fence = mark[1] or mark[2]
         elif line.rstrip() == "---" and number + 1 < len(lines) and _KEY.match(lines[number + 1]):
             end = next((n for n in range(number + 1, len(lines)) if lines[n].rstrip() == "---"), None)
             if end is not None:
                 yield number, end
                 number = end
+            elif lines[number + 1].partition(":")[0].strip() in FIELDS:
+                raise UsageError(f"{source}:{number + 1}: this front matter is not closed by a line `---`")
         number += 1
 
 
-def _headed(text: str, source: str) -> Draft:
-    lines = text.strip().splitlines()
-    if not lines or not lines[0].startswith("# "):
+def _headed(lines: list[str], source: str) -> Draft:
+    lines = "\n".join(lines).strip().split("\n")
+    if not lines[0].startswith("# "):
         raise UsageError(
             f"{source}:1: no issue found: it has neither front matter nor a first line `# Title`",
             hint="see docs/reference/issue-files.md",
@@ -82,8 +106,8 @@ def _headed(text: str, source: str) -> Draft:
 def _draft(section: _Section, source: str) -> Draft:
     where = f"{source}:{section.line}"
     try:
-        matter = yaml.safe_load(section.matter)
-    except yaml.YAMLError as error:
+        matter = yaml.load(section.matter, Loader=yaml.BaseLoader)  # noqa: S506 - makes nothing but text and lists
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = section.line + (mark.line + 1 if mark else 0)
         problem = getattr(error, "problem", None) or "not valid YAML"
@@ -94,54 +118,68 @@ def _draft(section: _Section, source: str) -> Draft:
         if key not in FIELDS:
             line = section.line + 1 + _line_of(section.matter, str(key))
             raise UsageError(f"{source}:{line}: unknown field {key!r}", hint=f"known: {', '.join(FIELDS)}")
-    if not matter.get("title"):
+    title = _text(matter, "title", where)
+    if not title:
         raise UsageError(f"{where}: this issue has no title")
     return Draft(
-        title=str(matter["title"]),
+        title=title,
         body=section.body,
         acceptance=_text(matter, "acceptance", where) or "",
-        type=matter.get("type", "task"),
-        priority=matter.get("priority", 2),
+        type=cast("IssueType", _text(matter, "type", where) or "task"),
+        priority=_priority(_text(matter, "priority", where), where),
         labels=_names(matter, "labels", where),
         scope=_names(matter, "scope", where),
         parent=_text(matter, "parent", where),
         agent=_text(matter, "agent", where),
         assignee=_text(matter, "assignee", where),
-        deferred_until=_moment(matter.get("defer"), where),
+        deferred_until=_moment(_text(matter, "defer", where), where),
         depends_on=_names(matter, "depends-on", where),
         name=_text(matter, "id", where),
     )
 
 
 def _text(matter: dict[str, Any], key: str, where: str) -> str | None:
+    """The text of a field; None if it is missing or empty."""
     value = matter.get(key)
-    if key == "acceptance" and isinstance(value, list):
+    if key == "acceptance" and isinstance(value, list) and _all_text(value):
         return "\n".join(f"- {line}" for line in value)
     if isinstance(value, dict | list):
         raise UsageError(f"{where}: {key} should be text")
-    return None if value is None else str(value).strip()
+    return str(value or "").strip() or None
 
 
 def _names(matter: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
-    value = matter.get(key)
-    if value is None:
-        return ()
+    value = matter.get(key) or ""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list) and not any(isinstance(part, dict | list) for part in value):
-        return tuple(str(part) for part in value)
+    if isinstance(value, list) and _all_text(value):
+        return tuple(value)
     raise UsageError(f"{where}: {key} should be a list such as [one, two]")
 
 
-def _moment(value: object, where: str) -> float | None:
+def _all_text(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _priority(value: str | None, where: str) -> int:
+    if value is None:
+        return 2
+    if not (value.isascii() and value.isdecimal()):
+        raise UsageError(f"{where}: {value!r} is not a priority: 0 (most urgent) to 4")
+    return int(value[:9])
+
+
+def _moment(value: str | None, where: str) -> float | None:
+    """Unix time of an ISO date or time, in UTC unless it says otherwise."""
     if value is None:
         return None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if not isinstance(value, datetime):
-        raise UsageError(f"{where}: defer should be a date such as 2027-01-31")
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{where}: {value!r} is no date: defer should be one such as 2027-01-31") from error
 
 
 def _line_of(matter: str, key: str) -> int:
-    return next((n for n, line in enumerate(matter.splitlines()) if line.startswith(key)), 0)
+    found = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*:")
+    return next((n for n, line in enumerate(matter.split("\n")) if found.match(line)), 0)

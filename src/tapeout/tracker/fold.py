@@ -76,10 +76,12 @@ def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     columns = "".join(f", {name}" for name in names)
     marks = ", ?" * len(names)
     connection.execute(
-        f"INSERT OR IGNORE INTO issues(id, created_at, updated_at, scope{columns}) VALUES (?, ?, ?, ?{marks})",
+        f"INSERT OR IGNORE INTO issues(id, created_at, created_clock, updated_at, scope{columns})"
+        f" VALUES (?, ?, ?, ?, ?{marks})",
         (
             operation.issue,
             operation.at,
+            operation.clock,
             operation.at,
             json.dumps(data.get("scope", [])),
             *(data[name] for name in names),
@@ -137,8 +139,8 @@ def _dependency_removed(connection: sqlite3.Connection, operation: Operation) ->
 
 def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO comments VALUES (?, ?, ?, ?, ?)",
-        (operation.id, operation.issue, operation.actor, operation.at, operation.data["text"]),
+        "INSERT OR IGNORE INTO comments VALUES (?, ?, ?, ?, ?, ?)",
+        (operation.id, operation.issue, operation.actor, operation.at, operation.data["text"], operation.clock),
     )
     _set(connection, operation)
 
@@ -162,6 +164,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
 
 
 def _reopened(connection: sqlite3.Connection, operation: Operation) -> None:
+    used = connection.execute("SELECT count(*) FROM attempts WHERE issue = ?", (operation.issue,)).fetchone()[0]
     _set(
         connection,
         operation,
@@ -169,7 +172,7 @@ def _reopened(connection: sqlite3.Connection, operation: Operation) -> None:
         resolution=None,
         closed_at=None,
         needs_person=None,
-        budget_from=operation.at,
+        budget_from=used,
     )
     _recount_dependents(connection, operation.issue)
 
@@ -238,9 +241,17 @@ def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None
 def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     connection.execute(
-        'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at)'
-        " VALUES (?, ?, ?, ?, ?, 'queued', ?)",
-        (data["change"], operation.issue, data["attempt"], data["commit"], data["base"], operation.at),
+        'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at,'
+        " submitted_clock) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+        (
+            data["change"],
+            operation.issue,
+            data["attempt"],
+            data["commit"],
+            data["base"],
+            operation.at,
+            operation.clock,
+        ),
     )
     _update(connection, "attempts", data["attempt"], {"state": "submitted"})
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base import faults
+from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import fold, schema
 from tapeout.tracker.operations import Operation, decode, encode
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 LOG_REFS = "refs/tapeout/log/"
 FILE_NAME = "operations"
 BATCH_LIMIT = 20_000
-"""Operations a commit: bounds the memory of a flush."""
+"""Operations a commit: with `BATCH_BYTES` bounds the memory of a flush."""
+
+BATCH_BYTES = 8_000_000
+"""Bytes of operations a commit; one that is longer than that gets a commit of its own."""
 
 GATHER_SECONDS = 0.1
 """How long the background flush waits first, so that a burst of commands becomes one commit."""
+
+LOCK_SECONDS = 30.0
+"""How long a rebuild waits for a flush that runs."""
 
 
 def has_outbox(connection: sqlite3.Connection) -> bool:
@@ -43,6 +50,9 @@ def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
 
     Whoever holds the lock writes. If another process holds it this returns at once: that process looks again after
     it has let go, so nothing stays behind.
+
+    Raises:
+        EnvironmentProblem: git cannot be written, such as on a full disk. The outbox stays.
     """
     written = 0
     while has_outbox(connection):
@@ -54,28 +64,37 @@ def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
 
 
 def flush_in_background(paths: StatePaths) -> None:
-    """Fork a process that flushes and ends; the caller need not wait for git.
+    """Start a process that flushes and ends; the caller need not wait for git. It is nobody's child, so that nobody
+    has to reap it.
 
     Call it with no SQLite connection open: connections must not cross a fork.
     """
     with _flush_lock(paths) as free:
         if not free:
             return  # the holder looks again after it has let go
-    if os.fork():
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
-    status = 1
     try:
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        time.sleep(GATHER_SECONDS)
-        connection = schema.connect(paths.tracker_db)
-        flush(paths, connection)
-        connection.close()
-        status = 0
+        if os.fork() == 0:
+            _flush_alone(paths)
     finally:
-        os._exit(status)
+        os._exit(0)
+
+
+def _flush_alone(paths: StatePaths) -> None:
+    """The background process: holds on to nothing of the command that it comes from."""
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    time.sleep(GATHER_SECONDS)
+    connection = schema.connect(paths.tracker_db)
+    flush(paths, connection)
+    connection.close()
 
 
 def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
@@ -83,18 +102,35 @@ def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
         connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
         for key in ("replica", "flushed")
     )
-    rows = connection.execute(
-        "SELECT sequence, id, clock, actor, issue, kind, data FROM operations WHERE sequence > ? ORDER BY sequence"
-        " LIMIT ?",
-        (flushed, BATCH_LIMIT),
-    ).fetchall()
-    operations = [Operation._make((*row[1:6], json.loads(row[6]))) for row in rows]
+    last, operations = _batch(connection, flushed)
+    if last == flushed:  # another process was faster
+        return 0
     own = [operation for operation in operations if operation.replica == replica]
     if own:
         _append(paths, str(replica), own)
+    faults.point("flush.written")
     with schema.transaction(connection, paths.tracker_db):
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'flushed'", (rows[-1][0],))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'flushed'", (last,))
     return len(own)
+
+
+def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operation]]:
+    """The next operations that go into one commit, and the sequence number of the last of them."""
+    operations: list[Operation] = []
+    size = 0
+    cursor = connection.execute(
+        "SELECT sequence, id, clock, actor, issue, kind, data FROM operations WHERE sequence > ? ORDER BY sequence"
+        " LIMIT ?",
+        (after, BATCH_LIMIT),
+    )
+    with contextlib.closing(cursor):
+        for sequence, *fields, data in cursor:
+            size += len(data)
+            if operations and size > BATCH_BYTES:
+                break
+            operations.append(Operation._make((*fields, json.loads(data))))
+            after = sequence
+    return after, operations
 
 
 def _append(paths: StatePaths, replica: str, operations: list[Operation]) -> None:
@@ -105,86 +141,138 @@ def _append(paths: StatePaths, replica: str, operations: list[Operation]) -> Non
 
     repository = git.ensure_bare(paths.hub)
     name = LOG_REFS + replica
-    reference = repository.references.get(name)
-    parent = reference.peel(pygit2.Commit) if reference is not None else None
-    last = _number(list(read_batch(repository, parent))[-1]) if parent is not None else 0
-    fresh = [operation for operation in operations if _number(operation) > last]
-    if not fresh:
-        return
-    text = "".join(f"{encode(operation)}\n" for operation in fresh)
-    builder = repository.TreeBuilder()
-    builder.insert(FILE_NAME, repository.create_blob(text.encode()), pygit2.enums.FileMode.BLOB)
-    who = pygit2.Signature("tapeout", "tapeout@localhost", int(fresh[-1].at), 0)
-    message = f"{len(fresh)} operations up to {fresh[-1].id}\n"
-    parents = [parent.id] if parent is not None else []
-    commit = repository.create_commit(None, who, who, message, builder.write(), parents)
-    old = str(parent.id) if parent is not None else None
-    if not git.move_ref(repository, name, str(commit), old):
+    try:
+        reference = repository.references.get(name)
+        parent = reference.peel(pygit2.Commit) if reference is not None else None
+        last = _last_number(parent) if parent is not None else 0
+        fresh = [operation for operation in operations if _number(operation) > last]
+        if not fresh:
+            return
+        text = "".join(f"{encode(operation)}\n" for operation in fresh)
+        builder = repository.TreeBuilder()
+        builder.insert(FILE_NAME, repository.create_blob(text.encode()), pygit2.enums.FileMode.BLOB)
+        message = f"{len(fresh)} operations up to {fresh[-1].id}\n"
+        who = git.signature(at=fresh[-1].at)
+        parents = [parent.id] if parent is not None else []
+        commit = repository.create_commit(None, who, who, message, builder.write(), parents)
+    except (pygit2.GitError, OSError, KeyError, ValueError) as error:
+        raise EnvironmentProblem(f"cannot write the log in {paths.hub}: {error}") from error
+    if not git.move_ref(repository, name, str(commit), str(parent.id) if parent is not None else None):
         raise EnvironmentProblem(f"{name} was moved by somebody else", hint="only one writer a replica is allowed")
 
 
-def read_batch(repository: "pygit2.Repository", commit: "pygit2.Commit") -> Iterator[Operation]:
-    """The operations of one commit of a log."""
+def _lines(commit: "pygit2.Commit") -> list[str]:
+    """The lines of one commit of a log. Only a newline ends one: text may hold other separators."""
     import pygit2
 
-    blob = commit.tree[FILE_NAME]
+    blob = next((entry for entry in commit.tree if entry.name == FILE_NAME), None)
     if not isinstance(blob, pygit2.Blob):
         raise EnvironmentProblem(f"log commit {commit.id} holds no {FILE_NAME} file")
-    for line in blob.data.decode().splitlines():
-        yield decode(line)
+    return blob.data.decode().removesuffix("\n").split("\n")
+
+
+def _last_number(commit: "pygit2.Commit") -> int:
+    """The number of the newest operation of a log whose tip this is."""
+    return _number(decode(_lines(commit)[-1]))
+
+
+def read_batch(commit: "pygit2.Commit") -> Iterator[Operation]:
+    """The operations of one commit of a log.
+
+    Raises:
+        EnvironmentProblem: it is not one of ours, or damaged.
+    """
+    try:
+        for line in _lines(commit):
+            yield decode(line)
+    except ValueError as error:
+        raise EnvironmentProblem(f"log commit {commit.id} cannot be read: {error}") from error
 
 
 def read_all(paths: StatePaths) -> list[Operation]:
-    """All operations in git, of all replicas, in the order of the fold."""
-    from pygit2.enums import SortMode
+    """All operations in git, of all replicas, in the order of the fold; none if there is no hub yet.
+
+    Raises:
+        EnvironmentProblem: the hub or a log in it cannot be read.
+    """
+    import pygit2
 
     from tapeout.base import git
 
+    if not os.path.exists(paths.hub):
+        return []
     repository = git.open_bare(paths.hub)
-    found: list[Operation] = []
-    for name in repository.references:
-        if name.startswith(LOG_REFS):
-            for commit in repository.walk(repository.references[name].target, SortMode.NONE):
-                found.extend(read_batch(repository, commit))
-    found.sort(key=lambda operation: (operation.clock, operation.id))
-    return found
+    found: dict[str, Operation] = {}
+    try:
+        for name in repository.references:
+            if name.startswith(LOG_REFS):
+                for commit in repository.walk(repository.references[name].target, pygit2.enums.SortMode.NONE):
+                    found.update((operation.id, operation) for operation in read_batch(commit))
+    except (pygit2.GitError, KeyError) as error:
+        raise EnvironmentProblem(f"cannot read the log in {paths.hub}: {error}") from error
+    return sorted(found.values(), key=lambda operation: (operation.clock, operation.id))
+
+
+def restore(paths: StatePaths) -> None:
+    """Make an index again from git if there is none, or one of an older version; else do nothing."""
+    with schema.creation(paths.tracker_db):
+        if not schema.is_current(paths.tracker_db):
+            _rebuild_locked(paths)
 
 
 def rebuild(paths: StatePaths) -> int:
     """Make the index again from git; returns the number of operations.
 
-    The old index, if there is one, is kept beside the new one with the ending `.damaged`.
+    What the old index holds and git lacks is brought to git first, as far as it can be read. The old index is kept
+    beside the new one with the ending `.damaged`. Processes that have it open go on with the new one.
+
+    Raises:
+        EnvironmentProblem: git cannot be read or written; the old index stays.
+        Busy: a flush does not end.
     """
-    operations = read_all(paths)
-    temporary = f"{paths.tracker_db}.rebuilt"
-    for ending in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary + ending)
-    connection = schema.connect(temporary)
-    with schema.transaction(connection, temporary):
-        insert(connection, operations)
-        connection.execute("UPDATE meta SET value = (SELECT max(sequence) FROM operations) WHERE key = 'flushed'")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    if os.path.exists(paths.tracker_db):
-        for ending in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(paths.tracker_db + ending, f"{paths.tracker_db}.damaged{ending}")
-        os.rename(paths.tracker_db, f"{paths.tracker_db}.damaged")
-    os.rename(temporary, paths.tracker_db)
+    with schema.creation(paths.tracker_db):
+        return _rebuild_locked(paths)
+
+
+def _rebuild_locked(paths: StatePaths) -> int:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_flush_lock_patiently(paths))
+        if os.path.exists(paths.tracker_db):
+            old = stack.enter_context(contextlib.closing(sqlite3.connect(paths.tracker_db, isolation_level=None)))
+            with contextlib.suppress(sqlite3.DatabaseError):
+                old.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000:.0f}")
+                old.execute("BEGIN IMMEDIATE")  # nobody writes to it any more
+            _salvage(paths, old)
+        operations = read_all(paths)
+        schema.build(paths.tracker_db, lambda connection: _fill(connection, operations))
     return len(operations)
 
 
-def insert(connection: sqlite3.Connection, operations: list[Operation]) -> None:
-    """Store and apply operations that are in fold order and newer than all that the index holds."""
+def _salvage(paths: StatePaths, old: sqlite3.Connection) -> None:
+    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further."""
+    found: dict[str, list[Operation]] = {}
+    with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+        for *fields, data in old.execute(
+            "SELECT id, clock, actor, issue, kind, data FROM operations ORDER BY sequence"
+        ):
+            operation = Operation._make((*fields, json.loads(data)))
+            if _number(operation) > 0:
+                found.setdefault(operation.replica, []).append(operation)
+    for replica, operations in found.items():
+        _append(paths, replica, operations)
+
+
+def _fill(connection: sqlite3.Connection, operations: list[Operation]) -> None:
+    """Store and apply operations that are in the order of the fold, in an empty index."""
     for operation in operations:
         connection.execute(
-            "INSERT OR IGNORE INTO operations(id, clock, actor, issue, kind, data) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO operations(id, clock, actor, issue, kind, data) VALUES (?, ?, ?, ?, ?, ?)",
             (*operation[:5], json.dumps(operation.data, ensure_ascii=False)),
         )
         fold.apply(connection, operation)
     if operations:
-        connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'", (operations[-1].clock,))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'clock'", (operations[-1].clock,))
+        connection.execute("UPDATE meta SET value = (SELECT max(sequence) FROM operations) WHERE key = 'flushed'")
 
 
 def _number(operation: Operation) -> int:
@@ -201,3 +289,16 @@ def _flush_lock(paths: StatePaths) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+@contextlib.contextmanager
+def _flush_lock_patiently(paths: StatePaths) -> Iterator[None]:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        with _flush_lock(paths) as held:
+            if held:
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise Busy(f"another process keeps writing to {paths.hub}", hint="try again")
+        time.sleep(0.02)

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 from tapeout.base.errors import NotAllowed, UsageError
 from tapeout.base.ids import new_id
@@ -61,18 +61,16 @@ class IssueCommands(Store):
             UsageError: a field is not valid, a local name is used twice, or the dependencies form a cycle.
             NotFound: a parent or dependency does not exist.
         """
-        checked = [_checked_draft(draft) for draft in drafts]
-        names = [draft.name for draft in checked if draft.name]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise UsageError(f"two issues have the local name {repeated[0]!r}")
+        checked = [checked_draft(draft) for draft in drafts]
         with self._writing():
             identities = [self._fresh_id() for _ in checked]
-            local = {draft.name: identity for draft, identity in zip(checked, identities, strict=True) if draft.name}
+            local = _local_names(checked, identities)
             targets = [[self._target(name, local) for name in draft.depends_on] for draft in checked]
-            _refuse_cycles(dict(zip(identities, targets, strict=True)))
-            for draft, identity, depends in zip(checked, identities, targets, strict=True):
-                self._append(identity, "created", self._creation(draft, depends, local))
+            parents = [self._target(draft.parent, local) if draft.parent else None for draft in checked]
+            _refuse_cycles("dependencies", dict(zip(identities, targets, strict=True)))
+            _refuse_cycles("parents", {i: [p] for i, p in zip(identities, parents, strict=True) if p})
+            for draft, identity, depends, parent in zip(checked, identities, targets, parents, strict=True):
+                self._append(identity, "created", _creation(draft, depends, parent))
             return [queries.issue(self._connection, identity) for identity in identities]
 
     def resolve(self, prefix: str) -> str:
@@ -176,8 +174,9 @@ class IssueCommands(Store):
         """Remove a dependency; removing one that is not there changes nothing."""
         with self._writing():
             dependency = self._dependency(prefix, target, kind)
-            data = {"target": dependency.target, "kind": dependency.kind}
-            self._append(dependency.issue, "dependency-removed", data)
+            if dependency in queries.dependencies(self._connection, dependency.issue):
+                data = {"target": dependency.target, "kind": dependency.kind}
+                self._append(dependency.issue, "dependency-removed", data)
             return dependency
 
     def close_issue(self, prefix: str, resolution: str = "done", note: str = "") -> Issue:
@@ -222,23 +221,6 @@ class IssueCommands(Store):
     def _target(self, name: str, local: dict[str, str]) -> str:
         return local.get(name) or queries.resolve(self._connection, name)
 
-    def _creation(self, draft: Draft, depends: list[str], local: dict[str, str]) -> dict[str, Any]:
-        """Data of a `created` operation: what differs from an empty issue."""
-        data: dict[str, Any] = {"title": draft.title, "type": draft.type, "priority": draft.priority}
-        for field in ("body", "acceptance", "agent", "assignee", "deferred_until"):
-            value = getattr(draft, field)
-            if value:
-                data[field] = value
-        if draft.parent:
-            data["parent"] = self._target(draft.parent, local)
-        if draft.labels:
-            data["labels"] = sorted(set(draft.labels))
-        if draft.scope:
-            data["scope"] = list(draft.scope)
-        if depends:
-            data["dependencies"] = [[target, "blocks"] for target in dict.fromkeys(depends)]
-        return data
-
     def _dependency(self, prefix: str, target: str, kind: str) -> Dependency:
         if kind not in DEPENDENCY_KINDS:
             raise UsageError(f"{kind!r} is not one of {', '.join(DEPENDENCY_KINDS)}")
@@ -250,37 +232,57 @@ class IssueCommands(Store):
 
     def _parent(self, identity: str, prefix: str) -> str:
         """The parent's id, if it is not the issue itself or one of its descendants."""
-        parent: str | None = queries.resolve(self._connection, prefix)
-        step = parent
-        while step is not None:
-            if step == identity:
-                raise NotAllowed(f"{parent} is {identity} itself or below it, so it cannot be its parent")
-            step = queries.issue(self._connection, step).parent
-        return cast("str", parent)
+        parent = queries.resolve(self._connection, prefix)
+        if identity in queries.ancestors(self._connection, parent):
+            raise NotAllowed(f"{parent} is {identity} itself or below it, so it cannot be its parent")
+        return parent
 
 
-def _refuse_cycles(edges: dict[str, list[str]]) -> None:
+def _local_names(drafts: Sequence[Draft], identities: Sequence[str]) -> dict[str, str]:
+    """Local name to id."""
+    local: dict[str, str] = {}
+    for draft, identity in zip(drafts, identities, strict=True):
+        if draft.name and local.setdefault(draft.name, identity) != identity:
+            raise UsageError(f"two issues have the local name {draft.name!r}")
+    return local
+
+
+def _creation(draft: Draft, depends: list[str], parent: str | None) -> dict[str, Any]:
+    """Data of a `created` operation: what differs from an empty issue."""
+    data: dict[str, Any] = {"title": draft.title, "type": draft.type, "priority": draft.priority}
+    for field in ("body", "acceptance", "agent", "assignee", "deferred_until"):
+        value = getattr(draft, field)
+        if value:
+            data[field] = value
+    if parent:
+        data["parent"] = parent
+    if draft.labels:
+        data["labels"] = sorted(set(draft.labels))
+    if draft.scope:
+        data["scope"] = list(draft.scope)
+    if depends:
+        data["dependencies"] = [[target, "blocks"] for target in dict.fromkeys(depends)]
+    return data
+
+
+def _refuse_cycles(what: str, edges: dict[str, list[str]]) -> None:
     """Among issues that are filed together, nobody may wait for himself; older issues cannot wait for new ones."""
-    done: set[str] = set()
-    for start in edges:
-        trail: list[str] = []
-        stack = [(start, iter(edges[start]))]
-        trail.append(start)
-        while stack:
-            node, targets = stack[-1]
-            target = next((t for t in targets if t in edges and t not in done), None)
-            if target is None:
-                stack.pop()
-                trail.pop()
-                done.add(node)
-            elif target in trail:
-                raise UsageError("the dependencies of these issues form a cycle")
-            else:
-                trail.append(target)
-                stack.append((target, iter(edges[target])))
+    if not any(target in edges for targets in edges.values() for target in targets):
+        return
+    from graphlib import CycleError, TopologicalSorter
+
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        raise UsageError(f"the {what} of these issues form a cycle") from error
 
 
-def _checked_draft(draft: Draft) -> Draft:
+def checked_draft(draft: Draft) -> Draft:
+    """The draft as it can be filed.
+
+    Raises:
+        UsageError: a field is not valid.
+    """
     names = (
         "title",
         "body",
@@ -308,10 +310,12 @@ def _checked_field(name: str, value: Any) -> Any:
         return _checked_title(value)
     if name == "type" and value not in get_args(IssueType):
         raise UsageError(f"{value!r} is not an issue type: {', '.join(ISSUE_TYPES)}")
-    if name == "priority" and value not in PRIORITIES:
+    if name == "priority" and not (type(value) is int and value in PRIORITIES):
         raise UsageError(f"{value!r} is not a priority: 0 (most urgent) to 4")
     if name == "scope":
         return [checked_text(glob, "scope") for glob in value]
+    if name in ("parent", "agent", "assignee") and not value:
+        return None
     if isinstance(value, str):
         return checked_text(value, name)
     return value

@@ -1,14 +1,14 @@
 """Claims: one live lease an issue. The identity of a holder is its attempt, and its writes carry a fencing token."""
 
 import time
-from datetime import UTC, datetime
 
-from tapeout.base.errors import Conflict, NotAllowed, NotFound
+from tapeout.base.errors import Conflict, NotAllowed, NotFound, UsageError
 from tapeout.tracker import queries
 from tapeout.tracker.model import Issue, Lease
 from tapeout.tracker.store import Store
 
 DEFAULT_LEASE_SECONDS = 60.0
+MAX_LEASE_SECONDS = 1e8
 
 
 class LeaseCommands(Store):
@@ -47,10 +47,8 @@ class LeaseCommands(Store):
             Conflict: it was taken over or released.
         """
         with self._writing():
-            issue = self._fence(lease)
-            if issue.status == "open" and issue.lease_owner != lease.owner:
-                raise Conflict(f"the lease of {lease.owner} on {lease.issue} was released")
-            expires = time.time() + seconds
+            self._fence(lease)
+            expires = _expiry(seconds)
             self._connection.execute(
                 "UPDATE issues SET lease_expires = ? WHERE id = ? AND lease_owner IS NOT NULL",
                 (expires, lease.issue),
@@ -82,21 +80,31 @@ class LeaseCommands(Store):
             return queries.issue(self._connection, issue.id)
 
     def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
-        lease = Lease(issue.id, owner, issue.lease_token + 1, time.time() + seconds)
+        lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds))
         data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires}
         self._append(issue.id, "claimed", data)
         return lease
 
     def _fence(self, lease: Lease) -> Issue:
-        """The leased issue, if no newer lease was given since.
+        """The leased issue, if the lease still counts: no newer one was given, and it was not released. Closing an
+        issue ends its lease without making the holder stale.
 
         Raises:
             Conflict: this lease is stale.
         """
         issue = queries.issue(self._connection, lease.issue)
-        if issue.lease_token != lease.token:
+        holder = issue.lease_owner
+        if issue.lease_token != lease.token or holder not in (lease.owner, None):
             raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over: {_held(issue)}")
+        if holder is None and issue.status == "open":
+            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was released")
         return issue
+
+
+def _expiry(seconds: float) -> float:
+    if not 0 <= seconds <= MAX_LEASE_SECONDS:  # also refuses NaN
+        raise UsageError(f"a lease of {seconds} seconds: it should be between 0 and {MAX_LEASE_SECONDS:.0f}")
+    return time.time() + seconds
 
 
 def _refuse_held(issue: Issue, owner: str) -> None:
@@ -108,5 +116,5 @@ def _refuse_held(issue: Issue, owner: str) -> None:
 def _held(issue: Issue) -> str:
     if issue.lease_owner is None:
         return f"{issue.id} is held by nobody now"
-    until = datetime.fromtimestamp(issue.lease_expires or 0, UTC).isoformat(timespec="seconds")
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(issue.lease_expires or 0))
     return f"{issue.id} is held by {issue.lease_owner} until {until}"

@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
@@ -45,19 +45,20 @@ CREATE TABLE issues(
   needs_person TEXT,
   deferred_until REAL,
   created_at REAL NOT NULL,
+  created_clock INTEGER NOT NULL,
   updated_at REAL NOT NULL,
   closed_at REAL,
-  budget_from REAL NOT NULL DEFAULT 0,
+  budget_from INTEGER NOT NULL DEFAULT 0,
   open_blockers INTEGER NOT NULL DEFAULT 0,
   lease_owner TEXT,
   lease_expires REAL,
   lease_token INTEGER NOT NULL DEFAULT 0,
   landed_commit TEXT
 ) WITHOUT ROWID;
-CREATE INDEX issues_by_status ON issues(status, priority, created_at);
+CREATE INDEX issues_by_status ON issues(status, priority, created_clock);
 CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
 CREATE INDEX issues_leased ON issues(lease_expires) WHERE lease_owner IS NOT NULL;
-CREATE INDEX issues_ready ON issues(priority, created_at, id)
+CREATE INDEX issues_ready ON issues(priority, created_clock, id)
   WHERE status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
@@ -67,8 +68,8 @@ CREATE TABLE dependencies(issue TEXT, target TEXT, kind TEXT, PRIMARY KEY(issue,
 CREATE INDEX dependencies_by_target ON dependencies(target, kind, issue);
 
 CREATE TABLE comments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL,
-  text TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX comments_by_issue ON comments(issue, at, id);
+  text TEXT NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX comments_by_issue ON comments(issue, clock, id);
 
 CREATE TABLE attempts(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, number INTEGER NOT NULL, agent TEXT NOT NULL, state TEXT NOT NULL,
@@ -81,9 +82,9 @@ CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
-  state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT
+  state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT, submitted_clock INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX changes_by_issue ON changes(issue, submitted_at);
+CREATE INDEX changes_by_issue ON changes(issue, submitted_clock);
 CREATE INDEX changes_open ON changes(issue, state) WHERE state IN ('queued', 'gating', 'passed');
 
 CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER, window INTEGER, at REAL NOT NULL)
@@ -91,14 +92,20 @@ CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER
 """
 
 
+class Outdated(EnvironmentProblem):
+    """The index was written by an older version: it is made again from git."""
+
+
 def connect(path: str) -> sqlite3.Connection:
     """Open the index, creating it when it is missing.
 
     Raises:
-        EnvironmentProblem: the index was written by a newer version, or is no database.
+        EnvironmentProblem: the index was written by another version (`Outdated` if by an older one), or is no database.
     """
     if not os.path.exists(path):
-        _create(path)
+        with creation(path):
+            if not os.path.exists(path):
+                build(path, lambda _: None)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -108,11 +115,36 @@ def connect(path: str) -> sqlite3.Connection:
         raise translate(error, path) from error
     if version != SCHEMA_VERSION:
         connection.close()
-        raise EnvironmentProblem(
-            f"{path} has schema version {version}, this tapeout reads version {SCHEMA_VERSION}",
-            hint="install the newer version of tapeout",
-        )
+        raise _wrong_version(path, version)
     return connection
+
+
+def is_current(path: str) -> bool:
+    """Whether there is an index of this version at `path`."""
+    if not os.path.exists(path):
+        return False
+    try:
+        connect(path).close()
+    except Outdated:
+        return False
+    return True
+
+
+def _wrong_version(path: str, version: int) -> EnvironmentProblem:
+    if version == 0:  # never ours: a database is complete before it gets its name
+        return damaged(path, "it is empty")
+    text = f"{path} has schema version {version}, this tapeout reads version {SCHEMA_VERSION}"
+    if version < SCHEMA_VERSION:
+        return Outdated(text)
+    return EnvironmentProblem(text, hint="install the newer version of tapeout")
+
+
+def damaged(path: str, problem: str) -> EnvironmentProblem:
+    """The index at `path` cannot be used; says how to mend it."""
+    return EnvironmentProblem(
+        f"the index {path} is damaged: {problem}",
+        hint="run `tapeout doctor --rebuild`: it is made again from the log in git",
+    )
 
 
 @contextlib.contextmanager
@@ -142,10 +174,7 @@ def translate(error: sqlite3.DatabaseError, path: str) -> Exception:
     if "locked" in text:
         return Busy(f"{path} stayed locked for {BUSY_SECONDS:.0f} s", hint="try again")
     if "malformed" in text or "not a database" in text:
-        return EnvironmentProblem(
-            f"the index {path} is damaged: {text}",
-            hint="run `tapeout doctor --rebuild`: it is made again from the log in git",
-        )
+        return damaged(path, text)
     return error
 
 
@@ -154,37 +183,58 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _create(path: str) -> None:
-    """Make the database complete under another name first: nobody ever sees half of it.
+@contextlib.contextmanager
+def creation(path: str) -> Iterator[None]:
+    """The lock under which an index is made or replaced.
 
-    The first switch to WAL by several processes at once raises "database is locked", hence the lock.
+    The first switch to WAL by several processes at once raises "database is locked", hence not even an empty one is
+    made without it.
     """
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{path}.create", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(path):
-                _write_empty(f"{path}.new", path)
+        lock = os.open(f"{path}.create", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot create {path}: {error.strerror or error}",
             hint="check its folder's permissions and space",
         ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
-def _write_empty(temporary: str, path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
+def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make an index complete under another name and put it in place, under the lock of `creation`: nobody ever sees
+    half of it. One that is there already is kept beside it with the ending `.damaged`.
+
+    Args:
+        fill: puts the content into the empty index, in one transaction.
+    """
+    temporary = f"{path}.new"
+    for ending in ("", *_SIDE_FILES):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary + ending)
     connection = sqlite3.connect(temporary, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        connection.executemany(
-            "INSERT INTO meta VALUES (?, ?)",
-            [("replica", new_id(12)), ("number", 0), ("clock", 0), ("flushed", 0)],
-        )
+        with transaction(connection, temporary):
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [("replica", new_id(12)), ("number", 0), ("clock", 0), ("flushed", 0)],
+            )
+            fill(connection)
     except sqlite3.DatabaseError as error:
         raise translate(error, path) from error
     finally:
         connection.close()
+    # A write-ahead log that an index left behind would be replayed into the new one.
+    for ending in ("", *_SIDE_FILES):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path + ending, f"{path}.damaged{ending}")
     os.rename(temporary, path)
+
+
+_SIDE_FILES = ("-wal", "-shm")
