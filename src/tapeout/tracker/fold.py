@@ -1,4 +1,4 @@
-"""The fold: how operations become rows. Deterministic and total: any operation can be applied to any state.
+"""The fold: how operations become rows. Deterministic and total: any operation of a log can be applied to any state.
 
 Applied in `(clock, id)` order the result depends on nothing but the set of operations. Fields are last-writer-wins
 one by one, labels and dependencies are sets with additions and removals, comments are a union. An operation of an
@@ -38,6 +38,23 @@ def apply(connection: sqlite3.Connection, operation: Operation) -> None:
         applier(connection, operation)
 
 
+def apply_logged(connection: sqlite3.Connection, operation: Operation) -> bool:
+    """Apply an operation as a log holds it, inside a transaction; False if its data makes no sense to this version:
+    then it changes nothing, so that no operation of anybody can keep an index from being made."""
+    connection.execute("SAVEPOINT operation")
+    try:
+        apply(connection, operation)
+    except (*_NONSENSE, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        connection.execute("ROLLBACK TO operation")
+        return False
+    finally:
+        connection.execute("RELEASE operation")
+    return True
+
+
+_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+
+
 def refold(connection: sqlite3.Connection, issue: str) -> None:
     """Fold one issue again from its operations: needed when an operation arrives that is older than the newest."""
     for table in ("labels", "dependencies", "comments", "attempts", "changes"):
@@ -48,7 +65,7 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
         (issue,),
     ).fetchall()
     for identity, clock, actor, subject, kind, data in rows:
-        apply(connection, Operation(identity, clock, actor, subject, kind, json.loads(data)))
+        apply_logged(connection, Operation(identity, clock, actor, subject, kind, json.loads(data)))
     recount_blockers(connection, issue)
     _recount_dependents(connection, issue)
 

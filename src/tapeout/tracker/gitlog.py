@@ -17,7 +17,7 @@ from tapeout.base import faults
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import fold, schema
-from tapeout.tracker.operations import Operation, decode, encode
+from tapeout.tracker.operations import Operation, decode, encode, encode_data
 
 if TYPE_CHECKING:
     import pygit2
@@ -267,9 +267,9 @@ def _fill(connection: sqlite3.Connection, operations: list[Operation]) -> None:
     for operation in operations:
         connection.execute(
             "INSERT INTO operations(id, clock, actor, issue, kind, data) VALUES (?, ?, ?, ?, ?, ?)",
-            (*operation[:5], json.dumps(operation.data, ensure_ascii=False)),
+            (*operation[:5], encode_data(operation.data)),
         )
-        fold.apply(connection, operation)
+        fold.apply_logged(connection, operation)
     if operations:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'clock'", (operations[-1].clock,))
         connection.execute("UPDATE meta SET value = (SELECT max(sequence) FROM operations) WHERE key = 'flushed'")

@@ -127,9 +127,7 @@ def ready(connection: sqlite3.Connection, now: float, limit: int) -> list[Issue]
 def is_ready(connection: sqlite3.Connection, identity: str, now: float) -> bool:
     """Whether a worker could start this issue now."""
     return (
-        connection.execute(
-            f"SELECT 1 FROM issues WHERE id = :id AND {READY}", {"id": identity, "now": now}
-        ).fetchone()
+        connection.execute(f"SELECT 1 FROM issues WHERE id = :id AND {READY}", {"id": identity, "now": now}).fetchone()
         is not None
     )
 

@@ -102,10 +102,28 @@ def connect(path: str) -> sqlite3.Connection:
     Raises:
         EnvironmentProblem: the index was written by another version (`Outdated` if by an older one), or is no database.
     """
-    if not os.path.exists(path):
+    while True:
+        with _locked(path, fcntl.LOCK_SH):
+            if os.path.exists(path):
+                return _open(path)
         with creation(path):
             if not os.path.exists(path):
                 build(path, lambda _: None)
+
+
+def is_current(path: str) -> bool:
+    """Whether there is an index of this version at `path`; call it under the lock of `creation`."""
+    if not os.path.exists(path):
+        return False
+    try:
+        _open(path).close()
+    except Outdated:
+        return False
+    return True
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """Open an index with all the files that belong to it, so that from now on it can be replaced."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -117,17 +135,6 @@ def connect(path: str) -> sqlite3.Connection:
         connection.close()
         raise _wrong_version(path, version)
     return connection
-
-
-def is_current(path: str) -> bool:
-    """Whether there is an index of this version at `path`."""
-    if not os.path.exists(path):
-        return False
-    try:
-        connect(path).close()
-    except Outdated:
-        return False
-    return True
 
 
 def _wrong_version(path: str, version: int) -> EnvironmentProblem:
@@ -188,21 +195,35 @@ def creation(path: str) -> Iterator[None]:
     """The lock under which an index is made or replaced.
 
     The first switch to WAL by several processes at once raises "database is locked", hence not even an empty one is
-    made without it.
+    made without it. Opening shares the lock: who opened the old file would else take the new one's write-ahead log.
     """
+    with _locked(path, fcntl.LOCK_EX):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(path: str, mode: int) -> Iterator[None]:
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        lock = os.open(f"{path}.create", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = _lock_file(path)
     except OSError as error:
         raise EnvironmentProblem(
             f"cannot create {path}: {error.strerror or error}",
             hint="check its folder's permissions and space",
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, mode)
         yield
     finally:
         os.close(lock)
+
+
+def _lock_file(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(f"{path}.create", flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(f"{path}.create", flags, 0o666)
 
 
 def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:

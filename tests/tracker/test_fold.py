@@ -1,0 +1,76 @@
+"""Any log can be folded, whoever wrote it."""
+
+import contextlib
+import sqlite3
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapeout.base.paths import StatePaths
+from tapeout.tracker import Draft, Tracker, fold, gitlog
+from tapeout.tracker.operations import Operation
+from tests.tracker.tools import contents, delete_index
+
+KINDS = (
+    "created", "fields-set", "labels-changed", "dependency-added", "dependency-removed", "commented", "closed",
+    "reopened", "claimed", "released", "gave-up", "attempt-started", "attempt-updated", "attempt-ended",
+    "change-submitted", "change-moved", "change-landed", "noted", "invented-later",
+)  # fmt: skip
+KEYS = (
+    "title", "type", "priority", "labels", "dependencies", "scope", "add", "remove", "target", "kind", "text",
+    "resolution", "owner", "token", "expires", "attempt", "number", "agent", "host", "pid", "pid_started", "outcome",
+    "detail", "change", "commit", "base", "state", "verdict", "reason", "parent",
+)  # fmt: skip
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["x", "one", "landed"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+DATA = st.dictionaries(st.sampled_from(KEYS), VALUE, max_size=6)
+LOG = st.lists(st.tuples(st.sampled_from(["one", "two", ""]), st.sampled_from(KINDS), DATA), max_size=25)
+
+
+def empty_index() -> sqlite3.Connection:
+    from tapeout.tracker.schema import _TABLES
+
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(_TABLES)
+    return connection
+
+
+def dump(connection: sqlite3.Connection) -> list[str]:
+    return list(connection.iterdump())
+
+
+@settings(deadline=None)
+@given(LOG)
+def test_a_log_of_anything_is_folded_and_always_to_the_same(log: list[tuple[str, str, dict[str, object]]]) -> None:
+    operations = [Operation(f"r.{n}", n, "eve", issue, kind, data) for n, (issue, kind, data) in enumerate(log)]
+    results = []
+    for _ in range(2):
+        with contextlib.closing(empty_index()) as connection:
+            for operation in operations:
+                fold.apply_logged(connection, operation)
+            results.append(dump(connection))
+    assert results[0] == results[1]
+
+
+def test_an_operation_that_makes_no_sense_keeps_no_index_from_being_made(paths: StatePaths) -> None:
+    with Tracker.open(paths, "ada") as tracker:
+        issue = tracker.create(Draft("one"))
+    before = contents(paths)
+    strange = [
+        Operation("zz.1", 1, "eve", issue.id, "commented", {}),
+        Operation("zz.2", 2, "eve", issue.id, "claimed", {"owner": "eve", "token": 2**80, "expires": 0}),
+        Operation("zz.3", 3, "eve", "other", "created", {"title": None}),
+        Operation("zz.4", 4, "eve", issue.id, "invented-later", {"x": 1}),
+    ]
+    gitlog._append(paths, "zz", strange)
+    delete_index(paths)
+    with Tracker.open(paths, "ada") as tracker:
+        assert tracker.issue(issue.id) == issue
+        assert len(tracker.events()) == 5
+    after = contents(paths)
+    assert {name: rows for name, rows in after.items() if name != "operations"} == {
+        name: rows for name, rows in before.items() if name != "operations"
+    }
