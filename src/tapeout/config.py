@@ -5,7 +5,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -191,25 +191,24 @@ def _message(error: Any, location: Sequence[str | int]) -> str:
 def _line_of(text: str, location: Sequence[str | int]) -> int:
     """Best line for a field path: the key's own, else its table's, else 1."""
     path = [part for part in location if part not in _UNION_TAGS]
-    tables: dict[str, int] = {}
-    current: list[str | int] = []
-    best, best_depth = 1, 0
+    fitting = [(len(named), -number) for number, named in _named_lines(text) if path[: len(named)] == named]
+    return -max(fitting)[1] if fitting else 1
+
+
+def _named_lines(text: str) -> Iterator[tuple[int, list[str | int]]]:
+    """Line numbers, from 1, with the field path that the line's key or table header names."""
+    counts: dict[str, int] = {}
+    table: list[str | int] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line)
-        key = re.match(r"\s*([A-Za-z0-9_\"'.-]+)\s*=", line)
-        if header:
-            names = [name.strip(" \"'") for name in header[2].split(".")]
-            current = list(names)
+        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = list(_key_parts(header[2]))
             if header[1] == "[[":
-                index = tables.get(header[2], -1) + 1
-                tables[header[2]] = index
-                current.append(index)
-            candidate = current
-        elif key:
-            candidate = [*current, *(name.strip("\"'") for name in key[1].split("."))]
-        else:
-            continue
-        depth = len(candidate)
-        if depth > best_depth and path[:depth] == candidate:
-            best, best_depth = number, depth
-    return best
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                table.append(counts[header[2]])
+            yield number, table
+        elif key := re.match(r"\s*([A-Za-z0-9_\"'.-]+)\s*=", line):
+            yield number, [*table, *_key_parts(key[1])]
+
+
+def _key_parts(key: str) -> list[str]:
+    return [part.strip(" \"'") for part in key.split(".")]

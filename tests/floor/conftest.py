@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Workbench:
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         self.root = root
         self.environment = environment
+        self.started: list[subprocess.Popen[str]] = []
 
     @property
     def paths(self) -> StatePaths:
@@ -81,10 +83,19 @@ class Workbench:
         return self.git("rev-parse", "HEAD")
 
     def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*TAPEOUT, *words], cwd=self.root, env={**self.environment, **extra}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Stop what a failed test left running, so that it does not disturb the next one."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def run(self, *words: str, code: int = 0, **extra: str) -> "subprocess.CompletedProcess[str]":
         process = self.start(*words, **extra)
@@ -130,11 +141,12 @@ class Workbench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, _private_state: None) -> Workbench:
+def bench(tmp_path: Path, _private_state: None) -> Iterator[Workbench]:
     """A repository with one commit that holds `tapeout.toml`."""
     root = tmp_path / "project"
     root.mkdir()
     workbench = Workbench(root, dict(os.environ))
     workbench.git("init", "-q", "-b", "main")
     workbench.commit({"tapeout.toml": CONFIG, "README.md": "hello\n"}, "Start")
-    return workbench
+    yield workbench
+    workbench.close()

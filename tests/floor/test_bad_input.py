@@ -15,7 +15,9 @@ from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 def agent_config(program: str, **floor: object) -> str:
     """A configuration whose agent is a Python program."""
     limits = "\n".join(f"{key} = {json.dumps(value)}" for key, value in {"interruptions": 2, **floor}.items())
-    text = CONFIG.replace('interruptions = 20\nstart_timeout = "20s"', limits).replace('agent = "scripted"', 'agent = "odd"')
+    text = CONFIG.replace('interruptions = 20\nstart_timeout = "20s"', limits).replace(
+        'agent = "scripted"', 'agent = "odd"'
+    )
     command = json.dumps([sys.executable, "-c", textwrap.dedent(program)])
     return f'{text}\n[agents.odd]\ndriver = "acp"\ncommand = {command}\n'
 
@@ -195,7 +197,7 @@ def test_an_agent_that_hangs_in_its_turn_is_cut_off_and_its_work_is_kept(bench: 
 
     attempt = bench.issue(issue)["attempts"][0]
     assert "longer than 1 s" in attempt["detail"]
-    assert bench.hub[attempt["head"]].tree["half.txt"].data == b"half\n"  # type: ignore[attr-defined]
+    assert bench.hub[attempt["head"]].tree["half.txt"].data == b"half\n"  # type: ignore[attr-defined, union-attr]
 
 
 def test_an_agent_that_leaves_daemons_leaves_none(bench: Workbench) -> None:

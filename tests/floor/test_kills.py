@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tapeout.tracker.doorbell import Doorbell
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 from tests.floor.test_bad_input import bench_wait_running
-from tapeout.tracker.doorbell import Doorbell
 
 POINTS = [
     "worker.started",
@@ -45,7 +45,9 @@ def test_a_process_killed_at_any_step_is_replaced_and_all_lands_once(
 
 
 def test_a_killed_salvage_job_is_done_again(bench: Workbench, tmp_path: Path) -> None:
-    issue = bench.new("Die", script(turn(step(write="a", text="1"), step(crash=9), session=1), turn(step(commit="A"))))
+    issue = bench.new(
+        "Die", script(turn(step(write="a", text="1"), step(crash=9), session=1), turn(step(write="b", text="2")))
+    )
     floor = bench.start("up", "--plain", TAPEOUT_CRASH_AT="salvage.saved", TAPEOUT_CRASH_ONCE=str(tmp_path / "flag"))
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
         wait_for(bell, lambda: bool(tracker.attempts(running=True)))
@@ -110,7 +112,7 @@ def test_ctrl_c_stops_cleanly_saves_the_work_and_the_next_floor_goes_on(bench: W
         assert floor.returncode == 0, out + err
         attempt = tracker.attempts(issue)[0]
         assert (attempt.outcome, tracker.issue(issue).lease_owner) == ("stopped", None)
-        assert "half" in bench.hub[attempt.head or ""].tree  # type: ignore[attr-defined]
+        assert "half" in bench.hub[attempt.head or ""].tree
 
     bench.up()
 

@@ -41,8 +41,8 @@ def show_error(error: TapeoutError, *, as_json: bool) -> None:
 
 
 def readable_error(error: Exception) -> TapeoutError:
-    """Any exception as an error with one line: ours as it is, a failed system call, or a defect, whose traceback goes to
-    a file."""
+    """Any exception as an error with one line: ours as it is, a failed system call, or a defect of ours, whose
+    traceback goes to a file."""
     if isinstance(error, TapeoutError):
         return error
     if isinstance(error, OSError):
@@ -80,7 +80,7 @@ def terminal_width() -> int:
     """Columns of the terminal; no limit worth the name when the output is no terminal."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
         return 10_000
 
 

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
@@ -21,8 +21,11 @@ import anyio.abc
 import anyio.to_thread
 
 from tapeout.base import processes
-from tapeout.base.errors import TapeoutError
+from tapeout.base.errors import EnvironmentProblem, TapeoutError
 from tapeout.engine import Job, Running
+
+START_TRIES = 5
+RETRY_SECONDS = 0.1
 
 LOOK_SECONDS = 1.0
 """How often a process is looked at where the system has no descriptors of processes (macOS)."""
@@ -40,6 +43,8 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([preload])
         self._log_folder = log_folder
+        self._server_log = os.path.join(log_folder, "server.log")
+        self._resources = contextlib.ExitStack()
         self._running: dict[str, Running] = {}
         self._owned: dict[str, ForkServerProcess] = {}
         self._send_gone, self._receive_gone = anyio.create_memory_object_stream[str](1024)
@@ -48,6 +53,7 @@ class LocalExecutor:
     async def __aenter__(self) -> Self:
         os.makedirs(self._log_folder, exist_ok=True)
         processes.become_subreaper()
+        self._resources.enter_context(_private_output(self._server_log))
         await anyio.to_thread.run_sync(forkserver.ensure_running)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -62,13 +68,12 @@ class LocalExecutor:
         self._send_gone.close()
         self._receive_gone.close()
         _forget_owned(self._owned)
+        self._resources.close()
         return handled
 
     async def submit(self, job: Job) -> Running:
         """Start a job."""
-        log = os.path.join(self._log_folder, f"{job.id}.log")
-        process = self._context.Process(target=run_job, args=(job.entry, job.arguments, log), name=job.id)
-        await anyio.to_thread.run_sync(process.start)
+        process = await self._start(job)
         self._owned[job.id] = process
         assert process.pid is not None
         with contextlib.suppress(TapeoutError):
@@ -77,6 +82,19 @@ class LocalExecutor:
             return running
         self._watch(job.id, Running(process.pid, 0.0))  # it is gone already
         return Running(process.pid, 0.0)
+
+    async def _start(self, job: Job) -> ForkServerProcess:
+        """Fork the job's process; a server that was killed meanwhile is replaced."""
+        log = os.path.join(self._log_folder, f"{job.id}.log")
+        for _ in range(START_TRIES):
+            process = self._context.Process(target=run_job, args=(job.entry, job.arguments, log), name=job.id)
+            try:
+                await anyio.to_thread.run_sync(process.start)
+            except (OSError, EOFError):
+                await anyio.sleep(RETRY_SECONDS)
+                continue
+            return process
+        raise EnvironmentProblem(f"processes cannot be started: see {self._server_log}")
 
     def adopt(self, job_id: str, process: Running) -> bool:
         """Watch a job that an earlier executor started; False if it no longer runs."""
@@ -134,6 +152,35 @@ async def _wait_until_gone(process: Running) -> None:
             await anyio.wait_readable(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _private_output(log: str) -> Iterator[None]:
+    """For the time of the block, what this process prints goes where it went, and what its children print to a log.
+
+    The server and its helper may outlive us: they must not keep our terminal or pipe open.
+    """
+    streams = sys.stdout, sys.stderr
+    originals = os.dup(1), os.dup(2)
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in streams:
+        stream.flush()
+    sys.stdout, sys.stderr = (
+        open(original, "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False)  # noqa: SIM115
+        for original, stream in zip(originals, streams, strict=True)
+    )
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = streams
+        for descriptor, original in zip((1, 2), originals, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+        os.close(sink)
 
 
 def _helper_pids() -> set[int]:

@@ -52,24 +52,29 @@ class Plan:
 
 def plan_dispatch(now: Snapshot) -> Plan:
     """Decide what to start."""
-    dead = tuple(
-        attempt
-        for attempt in now.running
-        if attempt.id not in now.jobs
-        and f"salvage-{attempt.id}" not in now.jobs
-        and now.failures.get(attempt.id, 0) < MAX_FAILURES
-    )
-    lost = {attempt.id for attempt in now.running if now.failures.get(attempt.id, 0) >= MAX_FAILURES}
-    reported = {attempt.id for attempt in now.running}
-    starting = {attempt: issue for attempt, issue in now.starting.items() if attempt not in reported}
-    gate = now.queued > 0 and not now.gate_runs and now.queue_stopped is None
+    lost = {attempt.id for attempt in now.running if _has_failed(now, attempt.id)}
+    dead = tuple(attempt for attempt in now.running if attempt.id not in lost and not _has_process(now, attempt.id))
     if now.stopping:
         return Plan(salvage=dead, idle=not (dead or now.jobs))
-    free = now.slots - len(now.running) + len(lost) - len(starting)
+    reported = {attempt.id for attempt in now.running}
+    starting = {attempt: issue for attempt, issue in now.starting.items() if attempt not in reported}
+    works = now.queue_stopped is None
+    gate = works and now.queued > 0 and not now.gate_runs
+    free = now.slots - len(reported - lost) - len(starting)
+    start = _startable(now, starting)[: max(0, free)] if works else ()
+    waits = bool(starting or reported - lost or now.gate_runs or (works and now.queued))
+    return Plan(start, dead, gate, idle=not (start or dead or gate or waits))
+
+
+def _has_failed(now: Snapshot, subject: str) -> bool:
+    return now.failures.get(subject, 0) >= MAX_FAILURES
+
+
+def _has_process(now: Snapshot, attempt: str) -> bool:
+    """Whether its worker lives, or a job that saves its work."""
+    return attempt in now.jobs or f"salvage-{attempt}" in now.jobs
+
+
+def _startable(now: Snapshot, starting: Mapping[str, str]) -> tuple[Issue, ...]:
     busy = {attempt.issue for attempt in now.running} | set(starting.values())
-    candidates = [issue for issue in now.ready if issue.id not in busy and now.failures.get(issue.id, 0) < MAX_FAILURES]
-    start = tuple(candidates[: max(0, free)]) if now.queue_stopped is None else ()
-    waits_for_gate = now.queued > 0 and now.queue_stopped is None
-    alive = any(attempt.id not in lost for attempt in now.running)
-    idle = not (start or dead or gate or alive or starting or now.gate_runs or waits_for_gate)
-    return Plan(start, dead, gate, idle)
+    return tuple(issue for issue in now.ready if issue.id not in busy and not _has_failed(now, issue.id))

@@ -16,7 +16,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from tapeout.base.errors import TapeoutError
+from tapeout.base.errors import EnvironmentProblem, TapeoutError
 from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.engine import Job, Running
@@ -82,6 +82,8 @@ class Floor:
             tasks.cancel_scope.cancel()
         await anyio.to_thread.run_sync(self._executor.end_orphans)
         self._tracker.flush()
+        if self._settings.until_idle and any(count >= MAX_FAILURES for count in self._state.failures.values()):
+            raise EnvironmentProblem(f"processes of workers end before they begin: see {self._settings.paths.logs}")
 
     async def _cycle(self, tasks: anyio.abc.TaskGroup) -> None:
         while True:

@@ -1,0 +1,235 @@
+"""The floor's decisions, without a process: dispatch, policy, prompts, reports, the final table."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapeout.config import CheckConfig, FloorConfig
+from tapeout.floor import policy
+from tapeout.floor.dispatch import MAX_FAILURES, Snapshot, plan_dispatch
+from tapeout.floor.prompt import Assignment, clip, first_prompt, no_change_prompt, refinement_prompt
+from tapeout.floor.report import give_up_report
+from tapeout.floor.status import outcome_of
+from tapeout.tracker.model import Attempt, Change, Issue, Outcome
+
+LIMITS = FloorConfig()
+
+
+def issue(identity: str = "i1", **fields: object) -> Issue:
+    values = dict.fromkeys(Issue._fields)
+    values |= {"id": identity, "title": f"Title of {identity}", "body": "", "acceptance": "", "type": "task"}
+    values |= {"priority": 2, "status": "open", "labels": (), "scope": (), "created_at": 1.0, "updated_at": 1.0}
+    values |= {"open_blockers": 0, "lease_token": 0, **fields}
+    return Issue(**values)  # type: ignore[arg-type]
+
+
+def attempt(identity: str = "a-1", subject: str = "i1", outcome: Outcome | None = None, **fields: object) -> Attempt:
+    values = dict.fromkeys(Attempt._fields)
+    values |= {"id": identity, "issue": subject, "number": 1, "agent": "codex", "detail": "", "rounds": 1}
+    values |= {"state": "ended" if outcome else "working", "outcome": outcome, "host": "h", "pid": 1}
+    values |= {"pid_started": 1.0, "started_at": 1.0, **fields}
+    return Attempt(**values)  # type: ignore[arg-type]
+
+
+def change(identity: str, owner: str, state: str, **fields: object) -> Change:
+    values = dict.fromkeys(Change._fields)
+    values |= {"id": identity, "issue": "i1", "attempt": owner, "commit": "c" * 40, "base": "b" * 40}
+    values |= {"state": state, "submitted_at": float(len(identity)), **fields}
+    return Change(**values)  # type: ignore[arg-type]
+
+
+NOTHING = Snapshot(
+    slots=4, ready=(), running=(), jobs=(), starting={}, failures={}, queued=0, gate_runs=False,
+    queue_stopped=None, stopping=False,
+)  # fmt: skip
+
+
+def snapshot(**fields: object) -> Snapshot:
+    return dataclasses.replace(NOTHING, **fields)  # type: ignore[arg-type]
+
+
+def test_nothing_to_do_is_idle() -> None:
+    assert plan_dispatch(NOTHING).idle
+
+
+def test_ready_issues_fill_the_free_slots_most_urgent_first() -> None:
+    ready = [issue(f"i{n}") for n in range(6)]
+    plan = plan_dispatch(snapshot(ready=ready, starting={"a-9": "i0"}))
+    assert [one.id for one in plan.start] == ["i1", "i2", "i3"]
+
+
+def test_an_attempt_without_a_process_is_salvaged_and_its_issue_is_not_started_again() -> None:
+    plan = plan_dispatch(snapshot(ready=[issue("i1")], running=[attempt()]))
+    assert [one.id for one in plan.salvage] == ["a-1"]
+    assert plan.start == ()
+
+
+def test_a_salvage_job_is_not_started_twice_and_not_for_ever() -> None:
+    assert plan_dispatch(snapshot(running=[attempt()], jobs={"salvage-a-1"})).salvage == ()
+    assert plan_dispatch(snapshot(running=[attempt()], failures={"a-1": MAX_FAILURES})).idle
+
+
+def test_an_issue_whose_workers_cannot_start_is_left_alone() -> None:
+    plan = plan_dispatch(snapshot(ready=[issue("i1"), issue("i2")], failures={"i1": MAX_FAILURES}))
+    assert [one.id for one in plan.start] == ["i2"]
+
+
+def test_a_stopped_queue_starts_neither_gate_nor_workers() -> None:
+    plan = plan_dispatch(snapshot(ready=[issue()], queued=1, queue_stopped="no such tool"))
+    assert (plan.start, plan.gate, plan.idle) == ((), False, True)
+
+
+def test_stopping_only_salvages() -> None:
+    plan = plan_dispatch(snapshot(ready=[issue()], running=[attempt()], queued=3, stopping=True))
+    assert (plan.start, plan.gate) == ((), False)
+    assert len(plan.salvage) == 1
+
+
+@given(
+    slots=st.integers(1, 5),
+    ready=st.lists(st.integers(0, 9), unique=True),
+    running=st.lists(st.integers(0, 9), unique=True),
+    alive=st.sets(st.integers(0, 9)),
+    starting=st.lists(st.integers(10, 14), unique=True),
+    queued=st.integers(0, 3),
+    gate_runs=st.booleans(),
+    stopping=st.booleans(),
+)
+def test_a_plan_never_exceeds_the_slots_and_never_doubles_an_issue(
+    slots: int, ready: list[int], running: list[int], alive: set[int], starting: list[int], queued: int,
+    gate_runs: bool, stopping: bool,
+) -> None:  # fmt: skip
+    now = snapshot(
+        slots=slots,
+        ready=[issue(f"i{n}") for n in ready],
+        running=[attempt(f"a-{n}", f"i{n}") for n in running],
+        jobs={f"a-{n}" for n in alive},
+        starting={f"a-{n}": f"i{n}" for n in starting},
+        queued=queued,
+        gate_runs=gate_runs,
+        stopping=stopping,
+    )
+    plan = plan_dispatch(now)
+    started = [one.id for one in plan.start]
+    assert len(started) == len(set(started))
+    assert not plan.start or len(started) + len(running) + len(starting) <= slots
+    assert not set(started) & ({f"i{n}" for n in running} | {f"i{n}" for n in starting})
+    assert not (plan.gate and gate_runs)
+    assert not (plan.idle and (plan.start or plan.salvage or plan.gate))
+
+
+def outcomes(*words: Outcome) -> list[Attempt]:
+    return [attempt(f"a-{n}", outcome=word, number=n + 1) for n, word in enumerate(words)]
+
+
+def test_two_refinements_then_a_fresh_session_then_a_person() -> None:
+    for rounds in (1, 2):
+        assert policy.after_failure("tests", rounds, [], LIMITS) == policy.Refine()
+    first = policy.after_failure("tests", 3, [], LIMITS)
+    assert isinstance(first, policy.EndAttempt)
+    assert first.give_up is None
+    second = policy.after_failure("tests", 3, outcomes("failed"), LIMITS)
+    assert isinstance(second, policy.EndAttempt)
+    assert second.give_up == "2 sessions failed; last: tests"
+
+
+def test_interruptions_and_conflicts_have_a_budget_of_their_own() -> None:
+    assert policy.after_interruption("died", outcomes("failed", "interrupted"), LIMITS).give_up is None
+    assert policy.after_conflict(["a"], outcomes("conflict", "interrupted"), LIMITS).give_up is not None
+    decision = policy.after_failure("tests", 3, outcomes("conflict", "interrupted", "stopped"), LIMITS)
+    assert isinstance(decision, policy.EndAttempt)
+    assert decision.give_up is None
+
+
+@given(st.lists(st.sampled_from(["failed", "conflict", "interrupted"])))
+def test_no_issue_is_attempted_for_ever(kinds: Sequence[Outcome]) -> None:
+    """Whatever happens, an issue that never lands is given up after a bounded number of attempts."""
+    earlier: list[Attempt] = []
+    for kind in kinds:
+        if kind == "failed":
+            decision = policy.after_failure("x", LIMITS.refine_rounds + 1, earlier, LIMITS)
+        elif kind == "conflict":
+            decision = policy.after_conflict(["x"], earlier, LIMITS)
+        else:
+            decision = policy.after_interruption("x", earlier, LIMITS)
+        assert isinstance(decision, policy.EndAttempt)
+        if decision.give_up:
+            break
+        earlier.append(attempt(f"a-{len(earlier)}", outcome=decision.outcome))
+    assert len(earlier) <= LIMITS.sessions + LIMITS.interruptions
+
+
+def test_cut_off_work_is_resumed_and_failed_work_is_not() -> None:
+    saved = attempt(outcome="interrupted", head="c" * 40)
+    assert policy.resume_from([saved]) == saved
+    assert policy.resume_from([saved._replace(outcome="failed")]) is None
+    assert policy.resume_from([saved._replace(outcome="conflict")]) is None
+    assert policy.resume_from([saved._replace(head=None)]) is None
+    assert policy.resume_from([]) is None
+
+
+def assignment(**fields: object) -> Assignment:
+    checks = (CheckConfig(name="tests", kind="test", run="make test"),)
+    plain = Assignment(issue=issue(), number=1, branch="main", checks=checks)
+    return dataclasses.replace(plain, **fields)  # type: ignore[arg-type]
+
+
+def test_the_first_prompt_has_the_task_the_criteria_the_rules_and_the_checks() -> None:
+    subject = issue(body="Do this.", acceptance="- it works", scope=("src/**",))
+    text = first_prompt(assignment(issue=subject))
+    for part in ("# Title of i1", "Do this.", "- it works", "- src/**", "`make test`", "origin/main"):
+        assert part in text
+    assert "What was tried before" not in text
+
+
+def test_a_later_prompt_tells_what_was_tried_and_how_it_failed() -> None:
+    finding = {"check": "tests", "reason": "1 failed", "excerpt": "E   assert 1 == 2\n```\n"}
+    verdict = {"passed": False, "reason": "tests: 1 failed", "findings": [finding]}
+    tried = attempt(outcome="failed", detail="tests: 1 failed", head="d" * 40)
+    work = assignment(number=2, earlier=[tried], changes={"a-1": [change("c1", "a-1", "failed", verdict=verdict)]})
+    text = first_prompt(work)
+    assert "Attempt 1 by codex: failed. tests: 1 failed" in text
+    assert "assert 1 == 2" in text
+    assert "git show dddddddddddd" in text
+    assert "````" in text, "the excerpt cannot close its own fence"
+
+
+def test_refinements_carry_the_findings() -> None:
+    finding = {"check": "lint", "reason": "exit code 1", "excerpt": "a.py:1: unused"}
+    text = refinement_prompt({"reason": "lint: exit code 1", "findings": [finding]}, 1, 2)
+    assert "refinement 1 of 2" in text
+    assert "a.py:1: unused" in text
+    assert "nothing to check" in no_change_prompt()
+
+
+@given(st.text(max_size=400), st.integers(1, 30))
+def test_clipping_keeps_whole_lines_within_the_budget(text: str, tokens: int) -> None:
+    kept = clip(text, tokens)
+    if kept != text.strip():
+        *lines, note = kept.splitlines()
+        assert note.endswith("more lines left out]")
+        assert lines == text.strip().splitlines()[: len(lines)]
+        assert sum(len(line) + 1 for line in lines) <= tokens * 4
+
+
+def test_the_report_names_every_attempt_and_what_a_person_can_do() -> None:
+    verdict = {"passed": False, "reason": "tests: 1 failed", "findings": []}
+    changes = {"a-1": [change("c1", "a-1", "failed", verdict=verdict)]}
+    text = give_up_report(issue(), "2 sessions failed", [attempt(outcome="failed", head="d" * 40)], changes)
+    for part in ("2 sessions failed", "Attempt 1 (codex, 1 prompt): failed", "tests: 1 failed", "issue reopen i1"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("subject", "result"),
+    [
+        (issue(status="closed", resolution="landed"), "landed"),
+        (issue(needs_person="2 sessions failed"), "given up"),
+        (issue(status="closed", resolution="wontfix"), "closed"),
+    ],
+)
+def test_the_final_table_says_what_became_of_an_issue(subject: Issue, result: str) -> None:
+    assert outcome_of(subject, [attempt(outcome="landed")], []).result == result
