@@ -1,0 +1,6 @@
+"""Greets people."""
+
+
+def greet(name: str) -> str:
+    """A friendly line."""
+    return f"Hello, {name}!"
