@@ -197,7 +197,7 @@ def test_an_agent_that_hangs_in_its_turn_is_cut_off_and_its_work_is_kept(bench: 
 
     attempt = bench.issue(issue)["attempts"][0]
     assert "longer than 1 s" in attempt["detail"]
-    assert bench.hub[attempt["head"]].tree["half.txt"].data == b"half\n"  # type: ignore[attr-defined, union-attr]
+    assert bench.hub[attempt["head"]].tree["half.txt"].data == b"half\n"  # type: ignore[union-attr]
 
 
 def test_an_agent_that_leaves_daemons_leaves_none(bench: Workbench) -> None:

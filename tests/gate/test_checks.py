@@ -32,7 +32,7 @@ FAILURES = [
     ("echo; echo ' '", "test", "printed nothing, so no test is known to have run"),
     ("echo 'no tests ran in 0.01s'", "test", "ran no test"),
     ("echo 'Ran 0 tests in 0.000s'; echo; echo OK", "test", "ran no test"),
-    ("printf '\\377\\376 error\\n'; exit 1", "custom", "exit code 1"),
+    ("printf '\\377\\376 error\\n'; exit 1", "custom", "exit code 1: \ufffd\ufffd error"),
 ]
 
 

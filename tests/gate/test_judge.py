@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeout.gate.excerpt import LINE_CHARS, MAX_CHARS, MAX_LINES, excerpt
-from tapeout.gate.judge import empty_test_run
+from tapeout.gate.judge import empty_test_run, last_line
 from tapeout.gate.verdict import SUMMARY_BYTES, CheckResult, Finding, Verdict, summary
 
 EMPTY = {
@@ -60,6 +60,19 @@ def test_an_empty_test_run_is_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", RAN)
 def test_a_test_run_is_not_taken_for_an_empty_one(name: str) -> None:
     assert empty_test_run(RAN[name]) == ""
+
+
+@pytest.mark.parametrize(
+    ("output", "last"),
+    [
+        ("....F\n=== 1 failed, 4 passed in 0.1s ===\n", "1 failed, 4 passed in 0.1s"),
+        ("Ran 3 tests in 0.1s\n\nFAILED (failures=1)\n\n", "FAILED (failures=1)"),
+        ("", ""),
+        ("x" * 500, "x" * 120 + "…"),
+    ],
+)
+def test_the_last_line_says_what_is_wrong(output: str, last: str) -> None:
+    assert last_line(output) == last
 
 
 def test_short_output_is_kept_whole() -> None:

@@ -53,8 +53,9 @@ def test_a_bad_change_fails_with_what_an_agent_needs_and_main_stays(site: Site) 
     assert site.state(change) == "failed"
     assert site.main == site.main_at_start
     verdict = site.verdict(change)
-    assert verdict["reason"] == "unit: exit code 1"
-    assert verdict["findings"] == [{"check": "unit", "reason": "exit code 1", "excerpt": "bad.txt:1: error: bad"}]
+    assert verdict["reason"] == "unit: exit code 1: bad.txt:1: error: bad"
+    reason = "exit code 1: bad.txt:1: error: bad"
+    assert verdict["findings"] == [{"check": "unit", "reason": reason, "excerpt": "bad.txt:1: error: bad"}]
     assert site.tracker.issue(change.issue).status == "open"
 
 

@@ -156,18 +156,18 @@ async def _wait_until_gone(process: Running) -> None:
 
 @contextlib.contextmanager
 def _private_output(log: str) -> Iterator[None]:
-    """For the time of the block, what this process prints goes where it went, and what its children print to a log.
+    """For the time of the block, `sys.stdout` goes where it went, and what our children print goes to a log.
 
-    The server and its helper may outlive us: they must not keep our terminal or pipe open.
+    The server and its helper may outlive us: they must not keep our terminal or pipe open. `multiprocessing` passes on
+    the descriptor of `sys.stderr`, so that goes to the log as well.
     """
-    streams = sys.stdout, sys.stderr
+    stdout = sys.stdout
+    stdout.flush()
+    sys.stderr.flush()
     originals = os.dup(1), os.dup(2)
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in streams:
-        stream.flush()
-    sys.stdout, sys.stderr = (
-        open(original, "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False)  # noqa: SIM115
-        for original, stream in zip(originals, streams, strict=True)
+    sys.stdout = open(  # noqa: SIM115
+        originals[0], "w", buffering=1, encoding=stdout.encoding, errors=stdout.errors, closefd=False
     )
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -176,7 +176,7 @@ def _private_output(log: str) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        sys.stdout, sys.stderr = streams
+        sys.stdout = stdout
         for descriptor, original in zip((1, 2), originals, strict=True):
             os.dup2(original, descriptor)
             os.close(original)

@@ -10,6 +10,8 @@ from tapeout.config import CheckConfig
 from tapeout.gate.excerpt import excerpt, plain
 from tapeout.gate.verdict import CheckResult
 
+LAST_LINE_CHARS = 120
+
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
@@ -66,8 +68,16 @@ def failure(check: CheckConfig, captured: Captured) -> str:
     if killer:
         return f"was killed by {killer}"
     if code != 0:
-        return f"exit code {code}"
+        last = last_line(captured.output)
+        return f"exit code {code}: {last}" if last else f"exit code {code}"
     return empty_test_run(captured.output) if check.kind == "test" else ""
+
+
+def last_line(output: str) -> str:
+    """Where most tools say in a few words what is wrong: `2 failed, 40 passed`, `Found 3 errors`."""
+    lines = [line.strip(" =-_") for line in plain(output).splitlines()]
+    line = next((line for line in reversed(lines) if line), "")
+    return line if len(line) <= LAST_LINE_CHARS else f"{line[:LAST_LINE_CHARS]}…"
 
 
 def missing_reason(code: int) -> str:

@@ -74,23 +74,34 @@ def _sections(lines: list[str], source: str) -> Iterator[_Section]:
 
 def _front_matters(lines: list[str], source: str) -> Iterator[tuple[int, int]]:
     """Indexes of the `---` lines that open and close each front matter; fenced code is skipped."""
-    fence, number = "", 0
-    while number < len(lines):
-        line = lines[number]
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and line.strip() == (mark[1] or mark[2]) and line.strip().startswith(fence):
-                fence = ""
-        elif mark:
-            fence = mark[1] or mark[2]
-        elif line.rstrip() == "---" and number + 1 < len(lines) and _KEY.match(lines[number + 1]):
-            end = next((n for n in range(number + 1, len(lines)) if lines[n].rstrip() == "---"), None)
-            if end is not None:
-                yield number, end
-                number = end
-            elif lines[number + 1].partition(":")[0].strip() in FIELDS:
-                raise UsageError(f"{source}:{number + 1}: this front matter is not closed by a line `---`")
-        number += 1
+    fence, after = "", 0
+    for number, line in enumerate(lines):
+        if number < after:
+            continue
+        was_fenced, fence = bool(fence), _fence_after(fence, line)
+        if was_fenced or fence or not _opens(lines, number):
+            continue
+        end = next((n for n in range(number + 1, len(lines)) if lines[n].rstrip() == "---"), None)
+        if end is not None:
+            yield number, end
+            after = end + 1
+        elif lines[number + 1].partition(":")[0].strip() in FIELDS:
+            raise UsageError(f"{source}:{number + 1}: this front matter is not closed by a line `---`")
+
+
+def _fence_after(fence: str, line: str) -> str:
+    """The fence of the code block that we are in after this line, or nothing; `fence` is the one before it."""
+    mark = _FENCE.match(line)
+    if mark is None:
+        return fence
+    ticks = mark[1] or mark[2]
+    if not fence:
+        return str(ticks)
+    return "" if line.strip() == ticks and ticks.startswith(fence) else fence
+
+
+def _opens(lines: list[str], number: int) -> bool:
+    return lines[number].rstrip() == "---" and number + 1 < len(lines) and bool(_KEY.match(lines[number + 1]))
 
 
 def _headed(lines: list[str], source: str) -> Draft:

@@ -145,26 +145,24 @@ class Source:
         waiting: list[tuple[str, int, bool]] = [(commit, ObjectType.COMMIT, False)]
         while waiting:
             number, kind, needs_are_there = waiting.pop()
-            if hub.odb.exists(number):  # `number in hub` would parse it
-                if kind == ObjectType.COMMIT:
-                    _check_commit(hub, number)
-                continue
-            found, data = self._read(number)
-            if found != kind:
-                raise Damaged(f"{number} is not of the kind that it is used as")
-            if needs_are_there or kind == ObjectType.BLOB:
+            if not hub.odb.exists(number):  # `number in hub` would parse it
+                data = self._read(number, kind)
+                if not needs_are_there and kind != ObjectType.BLOB:
+                    waiting.append((number, kind, True))
+                    waiting.extend((needed, of, False) for needed, of in _needs(kind, data))
+                    continue
                 hub.write(kind, data)
-                if kind == ObjectType.COMMIT:
-                    _check_commit(hub, number)
-            else:
-                waiting.append((number, kind, True))
-                waiting.extend((needed, of, False) for needed, of in _needs(kind, data))
+            if kind == ObjectType.COMMIT:
+                _check_commit(hub, number)
 
-    def _read(self, number: str) -> tuple[int, bytes]:
+    def _read(self, number: str, kind: int) -> bytes:
         try:
-            return self._odb.read(number)
+            found, data = self._odb.read(number)
         except (KeyError, ValueError, OSError, pygit2.GitError) as error:
             raise Damaged(f"object {number}: {error}") from error
+        if found != kind:
+            raise Damaged(f"{number} is not of the kind that it is used as")
+        return data
 
 
 def _check_commit(hub: pygit2.Repository, number: str) -> None:
@@ -179,16 +177,22 @@ def _check_commit(hub: pygit2.Repository, number: str) -> None:
 
 def _needs(kind: int, data: bytes) -> Iterable[tuple[str, int]]:
     """Objects that a commit or tree names."""
-    if kind == ObjectType.TREE:
-        try:
-            entries = trees.parse_tree(data, strict=True).values()
-        except ValueError as error:
-            raise Damaged(str(error)) from error
-        return [
-            (e.id.hex(), ObjectType.TREE if e.mode == trees.FOLDER else ObjectType.BLOB)
-            for e in entries
-            if e.mode != trees.SUBMODULE
-        ]
+    return _tree_needs(data) if kind == ObjectType.TREE else _commit_needs(data)
+
+
+def _tree_needs(data: bytes) -> Iterable[tuple[str, int]]:
+    try:
+        entries = trees.parse_tree(data, strict=True).values()
+    except ValueError as error:
+        raise Damaged(str(error)) from error
+    return [
+        (e.id.hex(), ObjectType.TREE if e.mode == trees.FOLDER else ObjectType.BLOB)
+        for e in entries
+        if e.mode != trees.SUBMODULE
+    ]
+
+
+def _commit_needs(data: bytes) -> Iterable[tuple[str, int]]:
     needs = []
     for line in data.partition(b"\n\n")[0].splitlines():
         word, _, number = line.partition(b" ")

@@ -189,18 +189,26 @@ def _changed_paths(hub: pygit2.Repository, old: bytes, new: bytes) -> tuple[str,
     waiting: list[tuple[bytes, bytes | None, bytes | None]] = [(b"", old, new)]
     while waiting:
         path, left, right = waiting.pop()
-        before, after = _tree(hub, left), _tree(hub, right)
-        for name in before.keys() | after.keys():
-            ours, theirs = before.get(name), after.get(name)
-            if ours == theirs:
-                continue
+        for name, sides in _differences(_tree(hub, left), _tree(hub, right)):
             where = os.path.join(path, name)
-            folders = [e.id if e is not None and e.mode == trees.FOLDER else None for e in (ours, theirs)]
-            if any(folders):
-                waiting.append((where, folders[0], folders[1]))
-            if any(e is not None and e.mode != trees.FOLDER for e in (ours, theirs)):
+            before, after = _folder(sides[0]), _folder(sides[1])
+            if before or after:
+                waiting.append((where, before, after))
+            if (sides[0] and not before) or (sides[1] and not after):
                 found.append(where)
     return tuple(sorted(os.fsdecode(path) for path in found))
+
+
+def _folder(entry: trees.Entry | None) -> bytes | None:
+    return entry.id if entry is not None and entry.mode == trees.FOLDER else None
+
+
+def _differences(
+    before: dict[bytes, trees.Entry], after: dict[bytes, trees.Entry]
+) -> list[tuple[bytes, tuple[trees.Entry | None, trees.Entry | None]]]:
+    """Names whose entries differ between two folders, with both entries."""
+    names = before.keys() | after.keys()
+    return [(name, (before.get(name), after.get(name))) for name in names if before.get(name) != after.get(name)]
 
 
 def _tree(hub: pygit2.Repository, number: bytes | None) -> dict[bytes, trees.Entry]:

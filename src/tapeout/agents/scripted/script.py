@@ -134,17 +134,22 @@ def _parse_step(data: object, where: str) -> Step:
         found = f"has {' and '.join(actions)}" if actions else f"has none, but {', '.join(data) or 'nothing'}"
         raise ScriptError(f"{where}: needs exactly one action, {found}; actions are {known}")
     action = actions[0]
-    kind, options = _ACTIONS[action]
-    for key in data:
-        if key != action and key not in options:
+    _check_kind(data[action], _ACTIONS[action][0], f"{where}: {action}")
+    given = {key: data[key] for key in data if key != action}
+    _check_options(action, given, where)
+    return Step(action, data[action], given)
+
+
+def _check_options(action: str, given: Mapping[str, object], where: str) -> None:
+    options = _ACTIONS[action][1]
+    for key in given:
+        if key not in options:
             raise ScriptError(f"{where}: {action} has no option {key!r}")
     for key, option in options.items():
-        if key in data:
-            _check_kind(data[key], option.kind, f"{where}: {key}")
+        if key in given:
+            _check_kind(given[key], option.kind, f"{where}: {key}")
         elif option.required:
             raise ScriptError(f"{where}: {action} needs {key!r}")
-    _check_kind(data[action], kind, f"{where}: {action}")
-    return Step(action, data[action], {key: data[key] for key in data if key != action})
 
 
 def _check_kind(value: object, kind: type, where: str) -> None:
