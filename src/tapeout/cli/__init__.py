@@ -9,32 +9,55 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tapeout.base.errors import cause_of
+from tapeout.base.errors import TapeoutError, cause_of
 from tapeout.cli import output
 from tapeout.cli.parser import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. Called without arguments, it is the process and ends it."""
     words = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in words
+    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    code = _run(words, as_json)
+    if argv is None and "threading" not in sys.modules:
+        _leave(code)
+    return code
+
+
+def _run(words: Sequence[str], as_json: bool) -> int:
     try:
         arguments = parse(words)
         output.show(arguments.run(arguments), as_json=as_json)
-        sys.stdout.flush()
+        output.flush()
+    except SystemExit as stop:  # argparse has printed the help or the version
+        return _finish(int(stop.code or 0))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        _ignore_closed_output()
+        output.discard()
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a user
         readable = output.readable_error(cause_of(error))
         output.show_error(readable, as_json=as_json)
-        return readable.exit_code
+        return _finish(readable.exit_code)
     return 0
 
 
-def _ignore_closed_output() -> None:
-    """The reader (`head`, a pager) has gone: keep the interpreter from complaining about it at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _finish(code: int) -> int:
+    """Bring out what is printed; a reader who has gone is no error, a full disk is."""
+    try:
+        output.flush()
+    except BrokenPipeError:
+        output.discard()
+    except TapeoutError as error:
+        output.show_error(error, as_json=False)
+        return code or error.exit_code
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process at once: a command that started nothing has nothing to tidy up, and taking the interpreter
+    apart costs as much as a query."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    os._exit(code)

@@ -49,10 +49,9 @@ def parse_moment(text: str) -> float | None:
     if text == "none":
         return None
     units = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-    if text[-1:] in units and text[:-1].isdigit():
-        return time.time() + int(text[:-1]) * units[text[-1]]
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if text[-1:] in units:
+            return time.time() + int(text[:-1]) * units[text[-1]]
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is no date: use 2027-01-31, 2027-01-31T12:00, or 2d, 3h, 45m") from error
-    return moment.timestamp()

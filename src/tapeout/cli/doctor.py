@@ -16,15 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> Result:
-    from tapeout.floor.lock import FloorLock
     from tapeout.tracker import Tracker, gitlog
 
     context = here()
     if arguments.rebuild:
+        from tapeout.floor.lock import FloorLock
+
         with FloorLock(context.paths, 0, "doctor"):
             count = gitlog.rebuild(context.paths)
         return Result({"operations": count}, f"the index was made again from {count} operations")
     with Tracker.open(context.paths, actor()) as tracker:
+        tracker.check()
         counts = tracker.counts()
         unflushed = tracker.has_outbox()
     data = {"state": context.paths.root, "hub": os.path.isdir(context.paths.hub), "unflushed": unflushed}

@@ -12,7 +12,10 @@ _Describe = Callable[[dict[str, Any]], str]
 def describe(event: Event) -> str:
     """One line for an event; empty for one of no interest to people."""
     describer = _DESCRIBERS.get(event.kind)
-    text = describer(event.data) if describer else ""
+    try:
+        text = " ".join(describer(event.data).split("\n")) if describer else ""
+    except (LookupError, TypeError, ValueError, AttributeError):  # written by another version
+        text = ""
     if not text:
         return ""
     at = time.strftime("%H:%M:%S", time.localtime(event.at))

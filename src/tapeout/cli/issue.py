@@ -7,14 +7,14 @@ from typing import Any
 from tapeout.base.errors import UsageError
 from tapeout.cli.context import open_tracker, parse_moment
 from tapeout.cli.output import Result, clock, table
-from tapeout.cli.parser import add_json, read_text
+from tapeout.cli.parser import Parser, add_json, limit, read_text
 from tapeout.tracker import Draft, Filter, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
 
 LIST_LIMIT = 50
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, add, text in (
@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("comment", _add_comment, "comment on an issue"),
         ("dep", _add_dep, "dependencies: add, remove, list"),
     ):
-        command = commands.add_parser(name, help=text, description=text)
-        add(command)
+        commands.add_parser(name, help=text, description=text, fill=add)
 
 
 def as_data(issue: Issue) -> dict[str, Any]:
@@ -88,6 +87,7 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
 def _new(arguments: argparse.Namespace) -> Result:
     if (arguments.title is None) == (arguments.file is None):
         raise UsageError("give either a title or --file", hint="`tapeout issue new --help` shows how to use it")
+    _refuse_fields_with_file(arguments)
     with open_tracker() as tracker:
         if arguments.file is None:
             fields = _fields(arguments)
@@ -99,6 +99,15 @@ def _new(arguments: argparse.Namespace) -> Result:
             return Result(as_data(issue), f"{issue.id}  {issue.title}")
         issues = file_issues(tracker, arguments.file)
     return Result([as_data(issue) for issue in issues], listing(issues))
+
+
+def _refuse_fields_with_file(arguments: argparse.Namespace) -> None:
+    """A file says everything about its issues: what is given beside it would be ignored."""
+    names = ("body", "acceptance", "type", "priority", "scope", "parent", "agent", "assignee", "defer", "label")
+    given = [name for name in (*names, "depends_on") if getattr(arguments, name) not in (None, [])]
+    if arguments.file is not None and given:
+        option = given[0].replace("_", "-")
+        raise UsageError(f"--{option} cannot be given with --file", hint="write it into the file's front matter")
 
 
 def file_issues(tracker: Tracker, path: str) -> list[Issue]:
@@ -115,7 +124,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label")
     parser.add_argument("--parent", metavar="ID")
     parser.add_argument("--needs-person", action="store_true", help="only those that agents gave up")
-    parser.add_argument("--limit", type=int, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
+    parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
     add_json(parser)
     parser.set_defaults(run=_list)
 
@@ -129,13 +138,18 @@ def _list(arguments: argparse.Namespace) -> Result:
             parent=tracker.resolve(arguments.parent) if arguments.parent else None,
             needs_person=True if arguments.needs_person else None,
         )
-        limit = arguments.limit or -1
-        issues = tracker.issues(wanted, limit + 1 if limit > 0 else limit)
-    more = limit > 0 and len(issues) > limit
-    if more:
-        issues = issues[:limit]
-    text = listing(issues) + (f"\n... and more: --limit 0 shows all (now {limit})" if more else "")
-    return Result([as_data(issue) for issue in issues], text)
+        issues = tracker.issues(wanted, arguments.limit + 1 if arguments.limit else -1)
+    return shortened(issues, arguments.limit, listing(issues))
+
+
+def shortened(issues: list[Issue], most: int, text: str) -> Result:
+    """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
+    if not most or len(issues) <= most:
+        return Result([as_data(issue) for issue in issues], text)
+    issues = issues[:most]
+    return Result(
+        [as_data(issue) for issue in issues], f"{listing(issues)}\n... and more: --limit 0 shows all (now {most})"
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

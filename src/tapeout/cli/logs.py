@@ -8,7 +8,7 @@ from tapeout.base.errors import NotFound
 from tapeout.cli.context import actor, here
 from tapeout.cli.events import describe
 from tapeout.cli.output import Result, printable
-from tapeout.cli.parser import add_json
+from tapeout.cli.parser import add_json, limit
 from tapeout.tracker import Tracker
 
 LIMIT = 200
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `logs`."""
     parser.add_argument("what", nargs="?", metavar="ID", help="an issue, or an attempt (prints its transcript)")
     parser.add_argument("--follow", "-f", action="store_true", help="go on as things happen")
-    parser.add_argument("--limit", type=int, default=LIMIT, help=f"newest events to start with; default {LIMIT}")
+    parser.add_argument(
+        "--limit", type=limit, default=LIMIT, help=f"newest events to start with; default {LIMIT}, 0 means all"
+    )
     add_json(parser)
     parser.set_defaults(run=_logs)
 
@@ -30,7 +32,7 @@ def _logs(arguments: argparse.Namespace) -> Result | None:
         if arguments.what and arguments.what.startswith("a-"):
             return _transcript(os.path.join(paths.transcripts, f"{tracker.attempt(arguments.what).id}.jsonl"))
         issue = tracker.resolve(arguments.what) if arguments.what else None
-        events = tracker.events(issue=issue, limit=arguments.limit)
+        events = tracker.events(issue=issue, limit=arguments.limit or None)
         lines = [line for line in map(describe, events) if line]
         if not arguments.follow:
             return Result([event._asdict() for event in events], "\n".join(lines) or "nothing has happened yet")

@@ -1,10 +1,11 @@
 """Printing: text for people, one JSON envelope for programs, one line for errors."""
 
+import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
@@ -25,19 +26,45 @@ def show(result: Result | None, *, as_json: bool) -> None:
     if result is None:
         return
     if as_json:
-        _print_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data})
+        _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
     elif result.text:
-        sys.stdout.write(printable(result.text) + "\n")
+        _write(printable(result.text) + "\n")
 
 
 def show_error(error: TapeoutError, *, as_json: bool) -> None:
-    """Print an error: one line and a hint on standard error, or an envelope on standard output."""
+    """Print an error: one line and a hint on standard error, or an envelope on standard output; on standard error
+    too if standard output cannot be written."""
     if as_json:
         details = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
-        _print_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": details})
-        return
+        with contextlib.suppress(OSError, EnvironmentProblem):
+            _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": details}))
+            flush()
+            return
+        discard()
     hint = f" ({error.hint})" if error.hint else ""
-    sys.stderr.write(" ".join(printable(f"tapeout: {error.message}{hint}").split("\n")) + "\n")
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error is closed: nobody wants to know
+        sys.stderr.write(" ".join(printable(f"tapeout: {error.message}{hint}").split("\n")) + "\n")
+
+
+def flush() -> None:
+    """Bring out what was printed.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        EnvironmentProblem: it cannot be written, such as on a full disk.
+    """
+    with _writing():
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+def discard() -> None:
+    """Nobody reads standard output any more: drop what it holds, so that the interpreter does not complain at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        sys.stdout.flush()
 
 
 def readable_error(error: Exception) -> TapeoutError:
@@ -47,7 +74,7 @@ def readable_error(error: Exception) -> TapeoutError:
         return error
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return EnvironmentProblem(f"{where}{error.strerror or error}", hint="nothing was lost; mend that and try again")
+        return EnvironmentProblem(f"{where}{error.strerror or error}")
     import tempfile
     import traceback
 
@@ -57,11 +84,17 @@ def readable_error(error: Exception) -> TapeoutError:
     return TapeoutError(f"internal error: {summary}", hint=f"please report it with {file.name}")
 
 
+_HARMLESS = frozenset(
+    "\n\t\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200c\u200d\u202f\u205f\u3000"
+)
+"""Spaces of all widths and the joiners of scripts and emoji: harmless, though Python does not call them printable."""
+
+
 def printable(text: str) -> str:
     """`text` without control characters (but for newlines and tabs): nothing stored may command a terminal."""
     if text.isprintable():
         return text
-    return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c in _HARMLESS else "\ufffd" for c in text)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
@@ -98,5 +131,30 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600:.0f}h{seconds % 3600 // 60:02.0f}m"
 
 
-def _print_envelope(envelope: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")
+def _envelope(envelope: dict[str, Any]) -> str:
+    """One line of JSON in which what is not printable is escaped."""
+    text = json.dumps(envelope, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return text + "\n"
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    encoding = sys.stdout.encoding
+    if encoding.lower() != "utf-8":
+        text = text.encode(encoding, "replace").decode(encoding)
+    with _writing():
+        sys.stdout.write(text)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard()
+        raise EnvironmentProblem(f"cannot write the output: {error.strerror or error}") from error

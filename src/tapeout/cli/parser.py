@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import os
 import sys
-from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from tapeout import __version__
 from tapeout.base.errors import UsageError
@@ -40,33 +42,89 @@ COMMANDS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises our error, which has one line and an exit code, instead of printing the usage and exiting."""
+    """Raises our error, which has one line and an exit code, instead of printing the usage and exiting.
+
+    Its arguments are added when it is used: of the dozens of commands only one is called.
+    """
+
+    def __init__(self, *, fill: Callable[["Parser"], None] | None = None, **options: Any) -> None:
+        options.setdefault("formatter_class", _Formatter)
+        # An abbreviation that is accepted today is ambiguous or another option tomorrow.
+        super().__init__(**options, allow_abbrev=False)
+        self._fill = fill
+
+    def filled(self) -> "Parser":
+        """This parser with its arguments."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill(self)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Add the arguments, then parse."""
+        self.filled()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        """Raise the error.
+
+        Raises:
+            UsageError: always.
+        """
         raise UsageError(message, hint=f"`{self.prog} --help` shows how to use it")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """The standard formatter asks `shutil` for the width at every argument that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_help_width())
+
+
+def _help_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdecimal() and int(columns) > 0:
+        return max(int(columns), 40) - 2
+    try:
+        return max(os.get_terminal_size(1).columns, 40) - 2
+    except OSError:
+        return 78
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; the result has the function to call as `run`."""
     name = next((word for word in words if not word.startswith("-")), None)
     chosen = [command for command in COMMANDS if command.name == name]
-    return build(chosen or COMMANDS, load=bool(chosen)).parse_args(list(words))
+    return build(chosen or COMMANDS).parse_args(list(words))
 
 
-def build(commands: Sequence[Command], *, load: bool) -> Parser:
-    """A parser for some commands; without `load` it knows only their names, which is enough for `--help`."""
+def build(commands: Sequence[Command], *, load: bool = False) -> Parser:
+    """A parser for some commands; without `load` each gets its arguments only when it is called."""
     parser = Parser(
         prog="tapeout",
         description="Run a floor of coding agents in parallel, and land only what passes the gate.",
         epilog="Exit codes and --json are described in docs/reference. Start with: tapeout demo",
     )
     parser.add_argument("--version", action="version", version=f"tapeout {__version__}")
-    groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
-        group = groups.add_parser(command.name, help=command.help, description=_sentence(command.help))
-        if load:
-            importlib.import_module(f"tapeout.cli.{command.module}").add_arguments(group)
+        fill = partial(_load, command.module)
+        groups.add_parser(command.name, help=command.help, description=_sentence(command.help), fill=fill)
+    if load:
+        _fill_below(parser)
     return parser
+
+
+def _load(module: str, parser: Parser) -> None:
+    importlib.import_module(f"tapeout.cli.{module}").add_arguments(parser)
+
+
+def _fill_below(parser: Parser) -> None:
+    parser.filled()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                _fill_below(below)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -74,19 +132,36 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON envelope, errors included")
 
 
+def limit(text: str) -> int:
+    """An argument that says how many to show; 0 means all."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 (all) or more")
+    return int(text)
+
+
 def read_text(value: str) -> str:
-    """An argument that is text, or `-` for standard input, or `@FILE` for a file's content."""
+    """An argument that is text, or `-` for standard input, or `@FILE` for a file's content.
+
+    Raises:
+        UsageError: the file or standard input cannot be read, or is no UTF-8.
+    """
+    if value != "-" and not value.startswith("@"):
+        return value
+    where = "standard input" if value == "-" else value[1:]
     try:
-        if value == "-":
-            return sys.stdin.buffer.read().decode()
-        if value.startswith("@"):
-            with open(value[1:], encoding="utf-8") as file:
-                return file.read()
+        return _read(value).decode().replace("\r\n", "\n")
     except OSError as error:
-        raise UsageError(f"cannot read {value.removeprefix('@')}: {error.strerror}") from error
+        hint = None if value == "-" else "@ names a file; text that begins with @ can be given on standard input with -"
+        raise UsageError(f"cannot read {where}: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{'standard input' if value == '-' else value[1:]} is not valid UTF-8") from error
-    return value
+        raise UsageError(f"{where} is not valid UTF-8") from error
+
+
+def _read(value: str) -> bytes:
+    if value == "-":
+        return sys.stdin.buffer.read() if sys.stdin is not None else b""
+    with open(value[1:], "rb") as file:
+        return file.read()
 
 
 def _sentence(text: str) -> str:

@@ -3,19 +3,19 @@
 import argparse
 
 from tapeout.cli.context import open_tracker
-from tapeout.cli.issue import LIST_LIMIT, as_data, listing
+from tapeout.cli.issue import LIST_LIMIT, listing, shortened
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
+from tapeout.cli.parser import add_json, limit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `ready`."""
-    parser.add_argument("--limit", type=int, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
+    parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
     add_json(parser)
     parser.set_defaults(run=_ready)
 
 
 def _ready(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
-        issues = tracker.ready(limit=arguments.limit or -1)
-    return Result([as_data(issue) for issue in issues], listing(issues) if issues else "nothing is ready")
+        issues = tracker.ready(limit=arguments.limit + 1 if arguments.limit else -1)
+    return shortened(issues, arguments.limit, listing(issues) if issues else "nothing is ready")

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tapeout.base import faults
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import fold, schema
@@ -98,6 +97,8 @@ def _flush_alone(paths: StatePaths) -> None:
 
 
 def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
+    from tapeout.base import faults
+
     replica, flushed = (
         connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0]
         for key in ("replica", "flushed")
