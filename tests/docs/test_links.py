@@ -39,3 +39,17 @@ def test_no_path_of_one_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"/(?:work|root|home/\w+)/", text)
     assert page.suffix != ".svg" or not re.search(r"(?:href|src|url\()\W*http", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_are_named_exist(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{page.name}: {path} has no {name}"
+
+
+def test_places_in_the_code_that_the_first_page_names_exist() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    places = {place for row in rows for place in re.findall(r"`([\w/]+(?:/|\.py))`", row)}
+    assert places
+    missing = [place for place in sorted(places) if not (ROOT / "src" / "tapeout" / place).exists()]
+    assert missing == []
