@@ -14,6 +14,10 @@ SCHEMA_VERSION = 1
 """Version of the JSON envelope: grows when a field changes its meaning or goes away."""
 
 
+class Unwritable(EnvironmentProblem):
+    """Standard output cannot be written (exit code 7)."""
+
+
 class Result(NamedTuple):
     """What a command gives back: `data` for `--json`, `text` for people."""
 
@@ -34,9 +38,9 @@ def show(result: Result | None, *, as_json: bool) -> None:
 def show_error(error: TapeoutError, *, as_json: bool) -> None:
     """Print an error: one line and a hint on standard error, or an envelope on standard output; on standard error
     too if standard output cannot be written."""
-    if as_json:
+    if as_json and not isinstance(error, Unwritable):
         details = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
-        with contextlib.suppress(OSError, EnvironmentProblem):
+        with contextlib.suppress(OSError, Unwritable):
             _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": details}))
             flush()
             return
@@ -51,7 +55,7 @@ def flush() -> None:
 
     Raises:
         BrokenPipeError: nobody reads it any more.
-        EnvironmentProblem: it cannot be written, such as on a full disk.
+        Unwritable: it cannot be written, such as on a full disk.
     """
     with _writing():
         if sys.stdout is not None:
@@ -157,4 +161,4 @@ def _writing() -> Iterator[None]:
         raise
     except OSError as error:
         discard()
-        raise EnvironmentProblem(f"cannot write the output: {error.strerror or error}") from error
+        raise Unwritable(f"cannot write the output: {error.strerror or error}") from error

@@ -1,0 +1,79 @@
+"""`tapeout doctor` finds what is wrong and mends what can be mended."""
+
+import os
+
+from tests.cli.conftest import Cli
+from tests.tracker.tools import FILES
+
+
+def damage(cli: Cli) -> None:
+    with open(cli.paths.tracker_db, "r+b") as file:
+        file.write(b"no database " * 2000)
+
+
+def test_a_sound_state_directory(cli: Cli) -> None:
+    cli.new("one")
+    cli("issue", "close", cli.new("two"))
+    assert cli("doctor").out == f"state directory {cli.paths.root}\n1 open, 1 closed issues; index sound\n"
+    data = cli("doctor", "--json").data
+    assert (data["state"], data["open"], data["closed"], data["unflushed"]) == (cli.paths.root, 1, 1, False)
+
+
+def test_a_damaged_index_is_named_by_every_command_and_rebuilt(cli: Cli) -> None:
+    identity = cli.new("one")
+    assert cli("doctor").code == 0
+    damage(cli)
+    for words in (
+        ["issue", "list"],
+        ["issue", "new", "x"],
+        ["issue", "show", identity],
+        ["claim", identity],
+        ["doctor"],
+    ):
+        done = cli(*words)
+        assert (done.code, done.err.count("\n")) == (7, 1)
+        assert f"the index {cli.paths.tracker_db} is damaged" in done.err
+        assert "`tapeout doctor --rebuild`" in done.err
+    assert cli("doctor", "--rebuild").out == "the index was made again from 1 operations\n"
+    assert [issue["id"] for issue in cli("issue", "list", "--json").data] == [identity]
+
+
+def test_damage_in_the_middle_is_found(cli: Cli) -> None:
+    for number in range(20):
+        cli.new(f"{number}", "--body", "x" * 3000)
+    assert cli("doctor").code == 0
+    with open(cli.paths.tracker_db, "r+b") as file:
+        file.seek(40960)
+        file.write(b"\xff" * 8192)
+    done = cli("doctor", "--json")
+    assert done.code == 7
+    assert "is damaged" in done.error["message"]
+    assert cli("doctor", "--rebuild", "--json").data == {"operations": 20}
+    assert cli("doctor").code == 0
+
+
+def test_a_lost_index_is_made_again_by_any_command(cli: Cli) -> None:
+    identity = cli.new("one")
+    cli("doctor")
+    for ending in FILES:
+        if os.path.exists(cli.paths.tracker_db + ending):
+            os.unlink(cli.paths.tracker_db + ending)
+    assert cli("issue", "show", identity, "--json").data["title"] == "one"
+
+
+def test_a_rebuild_of_nothing_is_empty(cli: Cli) -> None:
+    assert cli("doctor", "--rebuild", "--json").data == {"operations": 0}
+    cli.new("one")
+    assert cli("doctor", "--json").data["unflushed"] is False
+    assert cli("doctor", "--rebuild", "--json").data == {"operations": 1}
+
+
+def test_a_log_that_cannot_be_written_is_named(cli: Cli) -> None:
+    cli("issue", "list")
+    with open(cli.paths.hub, "w") as file:
+        file.write("in the way")
+    identity = cli.new("one")
+    done = cli("doctor")
+    assert (done.code, done.err.count("\n")) == (7, 1)
+    assert f"the repository {cli.paths.hub}: " in done.err
+    assert cli("issue", "show", identity).code == 0

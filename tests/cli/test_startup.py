@@ -1,0 +1,123 @@
+"""What starting a command costs: nothing heavy is imported, and nothing is left running."""
+
+import fcntl
+import json
+import os
+import sys
+
+import psutil
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.tracker.tools import logged
+
+HEAVY = (
+    "pygit2", "pydantic", "rich", "asyncio", "anyio", "dataclasses", "pathlib", "acp", "yaml", "psutil", "shutil",
+    "subprocess", "threading", "tempfile", "inspect", "signal", "shtab",
+)  # fmt: skip
+PROBE = """
+import json, sys
+before = set(sys.modules)
+from tapeout.cli import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--version", "issue list", "issue show ID", "ready", "claim ID", "issue edit ID --title x --defer 2d",
+        "issue comment ID hello", "issue dep add ID OTHER", "issue close ID --json", "release ID", "logs",
+    ],
+)  # fmt: skip
+def test_a_tracker_command_imports_nothing_heavy(cli: Cli, words: str) -> None:
+    names = {"ID": cli.new("one"), "OTHER": cli.new("two")}
+    if words.startswith("release"):
+        cli("claim", names["ID"])
+    given = [names.get(word, word) for word in words.split()]
+    program = (sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{PROBE}")
+    done = cli(*given, program=program)
+    code, imported = json.loads(done.err.splitlines()[-1]) if words != "--version" else (0, [])
+    assert code == 0
+    assert [name for name in HEAVY if name in imported] == []
+
+
+def wait_for_flush(cli: Cli) -> None:
+    """Until whoever flushes has ended: he holds the lock."""
+    while True:
+        with open(os.path.join(cli.paths.root, "flush.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not flushers(cli):
+            return
+
+
+def flushers(cli: Cli) -> list[psutil.Process]:
+    """Processes that a command of this test left running."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mine = process.environ().get("TAPEOUT_HOME") == os.environ["TAPEOUT_HOME"]
+            if mine and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def test_what_a_command_wrote_is_in_git_soon_after_and_nothing_runs_on(cli: Cli) -> None:
+    for number in range(5):
+        cli.new(f"{number}")
+    wait_for_flush(cli)
+    assert len(logged(cli.paths)) == 5
+    assert cli("doctor", "--json").data["unflushed"] is False
+
+
+def test_the_flusher_holds_on_to_nothing_of_its_command(cli: Cli) -> None:
+    """Whoever reads the output of a command, or waits for a pipe that it inherited, does not wait for the flush."""
+    reader, writer = os.pipe()
+    cli.new("one", pass_fds=(writer,))
+    os.close(writer)
+    for process in flushers(cli):
+        try:
+            assert process.cwd() == "/"
+            assert [file.path for file in process.open_files() if "flush.lock" not in file.path] == []
+        except psutil.Error:
+            continue
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    wait_for_flush(cli)
+
+
+def test_the_flusher_is_nobodys_child(cli: Cli) -> None:
+    """A program that starts a command and waits for it alone never has to reap anything else."""
+    code = """
+import sys
+from tapeout.cli import main
+import os
+main(["issue", "new", "one"])
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no children")
+"""
+    done = cli(program=(sys.executable, "-c", code))
+    assert done.out.splitlines()[-1] == "no children"
+    wait_for_flush(cli)
+
+
+def test_a_command_that_writes_nothing_starts_nothing(cli: Cli) -> None:
+    cli("issue", "list")
+    cli("claim", "zzzz")
+    assert not os.path.exists(os.path.join(cli.paths.root, "flush.lock"))
+    assert flushers(cli) == []
+
+
+def test_an_error_while_flushing_is_not_the_commands(cli: Cli) -> None:
+    cli("issue", "list")
+    os.mkdir(os.path.join(cli.paths.root, "flush.lock"))
+    identity = cli.new("one")
+    os.rmdir(os.path.join(cli.paths.root, "flush.lock"))
+    assert cli("doctor", "--json").data["unflushed"] is False
+    assert [name.endswith(".1") for name in logged(cli.paths)] == [True]
+    assert cli("issue", "show", identity).code == 0
