@@ -63,6 +63,7 @@ class Workbench:
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         self.root = root
         self.environment = environment
+        self.command = TAPEOUT
         self.started: list[subprocess.Popen[str]] = []
 
     @property
@@ -84,7 +85,7 @@ class Workbench:
 
     def start(self, *words: str, **extra: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [*TAPEOUT, *words], cwd=self.root, env={**self.environment, **extra}, text=True,
+            [*self.command, *words], cwd=self.root, env={**self.environment, **extra}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         self.started.append(process)

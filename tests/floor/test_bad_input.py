@@ -129,6 +129,35 @@ def test_a_dirty_repository_keeps_its_changes_and_gets_the_commits_later(bench: 
     assert (bench.root / "a.txt").exists()
 
 
+def test_the_end_of_a_run_says_what_was_not_published(bench: Workbench) -> None:
+    bench.new("Write a", writes("a.txt"))
+    (bench.root / "README.md").write_text("mine\n")
+    assert "not published" in bench.up().stdout
+
+
+def test_files_of_the_repository_are_never_imported(bench: Workbench, tmp_path: Path) -> None:
+    canary = f"open({str(tmp_path / 'canary')!r}, 'w')\n"
+    names = ("selectors", "socket", "pydantic", "tapeout", "json", "acp", "sitecustomize", "pygit2")
+    bench.commit({f"{name}.py": canary for name in names})
+    bench.command = [str(Path(sys.executable).with_name("tapeout"))]  # `-m` would run the repository's own tapeout.py
+    issue = bench.new("Write a", writes("a.txt"))
+
+    bench.up()
+
+    assert bench.landings() == {issue: 1}
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_floor_that_cannot_start_in_the_background_says_why(bench: Workbench) -> None:
+    assert "nobody" in bench.run("up", "--detach", "--workers", "2", "--agent", "nobody", code=7).stderr
+
+
+def test_a_red_gate_run_tells_programs_why(bench: Workbench) -> None:
+    bench.commit({"broken": "x"})
+    error = bench.data("gate", "run", code=6)
+    assert error["details"]["findings"][0]["check"] == "sound"
+
+
 def test_a_detached_head_is_left_alone_while_the_branch_moves(bench: Workbench) -> None:
     bench.git("checkout", "-q", "--detach")
     here = bench.git("rev-parse", "HEAD")

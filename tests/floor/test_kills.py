@@ -78,6 +78,15 @@ def test_a_killed_floor_leaves_its_workers_to_the_next_one(bench: Workbench) -> 
     assert {attempt["pid"] for attempt in attempts} == workers, "nobody was replaced"
 
 
+def test_a_floor_killed_as_it_starts_a_worker_leaves_it_to_the_next_one(bench: Workbench) -> None:
+    issue = bench.new("Write a", script(turn(step(sleep=1.0), step(write="a", text="1"))))
+    assert bench.start("up", TAPEOUT_CRASH_AT="floor.dispatched").wait(60) == -signal.SIGKILL
+
+    bench.up()
+
+    assert_all_landed_once(bench, [issue])
+
+
 def test_everything_killed_at_once_is_picked_up_by_the_next_floor(bench: Workbench) -> None:
     body = script(
         turn(step(write="half", text="1"), step(daemon="sleep 600"), step(hang=True), session=1),

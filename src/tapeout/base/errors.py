@@ -12,10 +12,17 @@ class TapeoutError(Exception):
     code = "error"
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: object = None) -> None:
+        """
+        Args:
+            message: one line that says what is wrong.
+            hint: what to do about it.
+            details: what a program may want to know, as JSON can say it.
+        """
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = details
 
 
 def cause_of(error: Exception) -> Exception:

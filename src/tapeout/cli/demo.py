@@ -23,7 +23,7 @@ def _demo(arguments: argparse.Namespace) -> Result:
     from tapeout.base.paths import find_repository, state_paths
     from tapeout.cli.context import Context
     from tapeout.cli.issue import file_issues
-    from tapeout.cli.up import run_floor, summary_data, summary_text
+    from tapeout.cli.up import run_data, run_floor, run_text
     from tapeout.tracker import Tracker
 
     folder = os.path.abspath(arguments.keep or os.path.join(tempfile.mkdtemp(prefix="tapeout-demo-"), "ledgerline"))
@@ -37,9 +37,9 @@ def _demo(arguments: argparse.Namespace) -> Result:
     view = "none" if arguments.json else "plain" if arguments.plain or not sys.stdout.isatty() else "live"
     if not arguments.json:
         print(f"{len(issues)} issues, {arguments.workers} workers, the scripted agent; project in {folder}\n")  # noqa: T201
-    summary, seconds = run_floor(context, workers=arguments.workers, agent="scripted", until_idle=True, view=view)
-    text = f"{summary_text(summary, seconds)}\n\n{_look(folder)}"
-    return Result({"folder": folder, **summary_data(summary, seconds)}, text)
+    done = run_floor(context, workers=arguments.workers, agent="scripted", until_idle=True, view=view)
+    text = f"{run_text(done)}\n\n{_look(folder)}"
+    return Result({"folder": folder, **run_data(done)}, text)
 
 
 def _look(folder: str) -> str:

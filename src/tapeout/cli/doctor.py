@@ -22,7 +22,7 @@ def _doctor(arguments: argparse.Namespace) -> Result:
     if arguments.rebuild:
         from tapeout.floor.lock import FloorLock
 
-        with FloorLock(context.paths, 0, "doctor"):
+        with FloorLock(context.paths):
             count = gitlog.rebuild(context.paths)
         return Result({"operations": count}, f"the index was made again from {count} operations")
     with Tracker.open(context.paths, actor()) as tracker:

@@ -34,7 +34,9 @@ def _run(arguments: argparse.Namespace) -> Result:
     if not arguments.json:
         excerpts = [f"{found.check}: {found.reason}\n{found.excerpt}".rstrip() for found in verdict.findings]
         print("\n\n".join([text, *excerpts]))  # noqa: T201
-    raise GateFailed(f"{verdict.candidate[:12]} does not pass the gate: {verdict.reason}")
+    raise GateFailed(
+        f"{verdict.candidate[:12]} does not pass the gate: {verdict.reason}", details=gate.summary(verdict)
+    )
 
 
 def _show(arguments: argparse.Namespace) -> Result:

@@ -39,9 +39,11 @@ def show_error(error: TapeoutError, *, as_json: bool) -> None:
     """Print an error: one line and a hint on standard error, or an envelope on standard output; on standard error
     too if standard output cannot be written."""
     if as_json and not isinstance(error, Unwritable):
-        details = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
+        said = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
+        if error.details is not None:
+            said["details"] = error.details
         with contextlib.suppress(OSError, Unwritable):
-            _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": details}))
+            _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": said}))
             flush()
             return
         discard()

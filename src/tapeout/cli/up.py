@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.cli.context import Context, here
@@ -39,16 +39,24 @@ def _up(arguments: argparse.Namespace) -> Result:
     if arguments.detach:
         return _detach(context, arguments)
     view = "none" if arguments.json else "plain" if arguments.plain or not sys.stdout.isatty() else "live"
-    summary, seconds = run_floor(
+    done = run_floor(
         context, workers=arguments.workers, agent=arguments.agent, until_idle=arguments.until_idle, view=view
     )
-    return Result(summary_data(summary, seconds), summary_text(summary, seconds))
+    return Result(run_data(done), run_text(done))
 
 
-def run_floor(
-    context: Context, *, workers: int | None, agent: str | None, until_idle: bool, view: str
-) -> tuple["RunSummary", float]:
-    """Run a floor until it is stopped or idle; returns the summary and the wall time in seconds.
+class FloorRun(NamedTuple):
+    """What a run of the floor came to."""
+
+    summary: "RunSummary"
+    seconds: float
+    """Wall time."""
+    unpublished: str | None
+    """Why landed commits have not reached the user's branch or remote, if they have not."""
+
+
+def run_floor(context: Context, *, workers: int | None, agent: str | None, until_idle: bool, view: str) -> FloorRun:
+    """Run a floor until it is stopped or idle.
 
     Args:
         view: `live`, `plain` (a line an event) or `none`.
@@ -66,7 +74,7 @@ def run_floor(
 
     branch = _target_branch(context)
     started = time.time()
-    with FloorLock(context.paths, workers or 0, agent or "") as lock:
+    with FloorLock(context.paths) as lock:
         config = _prepare(context, branch, agent)
         settings = FloorSettings(
             paths=context.paths,
@@ -79,12 +87,12 @@ def run_floor(
         lock.describe(settings.workers, settings.agent)
         anyio.run(_run, settings, view)
         with Tracker.open(context.paths, "floor") as tracker:
-            _publish(context, config, tracker)
+            unpublished = _publish(context, config, tracker)
             summary = summarize(tracker, started)
             stopped = tracker.queue_stopped()
     if stopped and until_idle:
         raise EnvironmentProblem(f"the gate stopped: {stopped}", hint="mend that and run `tapeout up` again")
-    return summary, time.time() - started
+    return FloorRun(summary, time.time() - started, unpublished)
 
 
 async def _run(settings: "FloorSettings", view: str) -> None:
@@ -137,10 +145,12 @@ def _prepare(context: Context, branch: str, agent: str | None) -> "Config":
     return config
 
 
-def _publish(context: Context, config: "Config", tracker: "Tracker") -> None:
+def _publish(context: Context, config: "Config", tracker: "Tracker") -> str | None:
+    """Publish what the gate could not publish as it landed; why that was not possible, if it was not."""
     from tapeout import gate
 
-    gate.publish(context.paths, context.repository, config, tracker, quiet=True)
+    done = gate.publish(context.paths, context.repository, config, tracker, quiet=True)
+    return done.reason if isinstance(done, gate.Skipped) else None
 
 
 def _detach(context: Context, arguments: argparse.Namespace) -> Result:
@@ -158,7 +168,7 @@ def _detach(context: Context, arguments: argparse.Namespace) -> Result:
     with open(log, "ab") as output:
         start = output.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tapeout", *words],
+            [sys.executable, "-P", "-m", "tapeout", *words],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + START_SECONDS
@@ -176,16 +186,22 @@ def _detach(context: Context, arguments: argparse.Namespace) -> Result:
     raise EnvironmentProblem(said[-1].removeprefix("tapeout: ") if said else f"the floor did not start: see {log}")
 
 
-def summary_data(summary: "RunSummary", seconds: float) -> dict[str, object]:
-    """The JSON form of the final table."""
+def run_data(done: FloorRun) -> dict[str, object]:
+    """The JSON form of a run."""
     from dataclasses import asdict
 
-    data = asdict(summary)
-    return {**data, "first_pass_yield": summary.first_pass_yield, "seconds": round(seconds, 2)}
+    summary = asdict(done.summary)
+    figures = {"first_pass_yield": done.summary.first_pass_yield, "seconds": round(done.seconds, 2)}
+    return {**summary, **figures, "unpublished": done.unpublished}
 
 
-def summary_text(summary: "RunSummary", seconds: float) -> str:
+def run_text(done: FloorRun) -> str:
     """The final table, for people."""
+    text = _summary_text(done.summary, done.seconds)
+    return f"{text}\nnot published: {done.unpublished}" if done.unpublished else text
+
+
+def _summary_text(summary: "RunSummary", seconds: float) -> str:
     if not summary.outcomes:
         return f"nothing was decided in {duration(seconds)}"
     rows = [(o.issue, o.result, o.attempts, o.rounds, o.title, o.note) for o in summary.outcomes]

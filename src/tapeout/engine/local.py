@@ -24,6 +24,8 @@ from tapeout.base import processes
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
 from tapeout.engine import Job, Running
 
+_SAFE_PATH = "PYTHONSAFEPATH"
+
 START_TRIES = 5
 RETRY_SECONDS = 0.1
 
@@ -54,6 +56,7 @@ class LocalExecutor:
         os.makedirs(self._log_folder, exist_ok=True)
         processes.become_subreaper()
         self._resources.enter_context(_private_output(self._server_log))
+        self._resources.enter_context(_safe_imports())
         await anyio.to_thread.run_sync(forkserver.ensure_running)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -181,6 +184,21 @@ def _private_output(log: str) -> Iterator[None]:
             os.dup2(original, descriptor)
             os.close(original)
         os.close(sink)
+
+
+@contextlib.contextmanager
+def _safe_imports() -> Iterator[None]:
+    """Python programs that we start in the block do not import what lies in the current folder: the server is started
+    with `-c`, in the user's repository, where agents' files land."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _helper_pids() -> set[int]:

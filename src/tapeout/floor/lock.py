@@ -33,7 +33,7 @@ class FloorLock:
         Busy: another floor runs on this repository; names it.
     """
 
-    def __init__(self, paths: StatePaths, workers: int, agent: str) -> None:
+    def __init__(self, paths: StatePaths) -> None:
         os.makedirs(paths.root, exist_ok=True)
         self._file = open(paths.floor_lock, "a+", encoding="utf-8")  # noqa: SIM115 - held for as long as the floor
         try:
@@ -42,10 +42,10 @@ class FloorLock:
             self._file.close()
             raise Busy(_taken(paths), hint="`tapeout status` shows it, `tapeout stop` stops it") from error
         self._started_at = time.time()
-        self.describe(workers, agent)
+        self.describe(0, "")
 
     def describe(self, workers: int, agent: str) -> None:
-        """Say how this floor runs, for those who ask."""
+        """Say how this floor runs, for those who ask; until it does, `workers` is 0: it is still starting."""
         holder = Holder(os.getpid(), socket.gethostname(), self._started_at, workers, agent)
         self._file.truncate(0)
         self._file.write(json.dumps(asdict(holder)))

@@ -17,6 +17,7 @@ import anyio.abc
 import anyio.to_thread
 
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
+from tapeout.base.faults import point
 from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.engine import Job, Running
@@ -24,7 +25,7 @@ from tapeout.engine.local import LocalExecutor
 from tapeout.floor.dispatch import MAX_FAILURES, Plan, Snapshot, plan_dispatch
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Issue
+from tapeout.tracker.model import Attempt, Issue
 
 GATE_JOB = "gate"
 FLUSH_SECONDS = 0.1
@@ -74,7 +75,6 @@ class Floor:
     async def run(self) -> None:
         """Work until stopped, or with `until_idle` until there is nothing left to do."""
         self._tracker.start_queue()
-        self._adopt()
         async with anyio.create_task_group() as tasks:
             for watch in (self._watch_bell, self._watch_jobs, self._watch_signals):
                 tasks.start_soon(watch)
@@ -105,6 +105,7 @@ class Floor:
         tracker, state = self._tracker, self._state
         running = tracker.attempts(running=True)
         for attempt in running:
+            self._adopt(attempt)
             state.starting.pop(attempt.id, None)
             state.failures.pop(attempt.issue, None)
         jobs = self._executor.running()
@@ -147,10 +148,11 @@ class Floor:
             agent,
         )
         await self._executor.submit(Job(attempt, "tapeout.floor.worker:main", arguments))
+        point("floor.dispatched")
 
-    def _adopt(self) -> None:
-        """Take over the workers of a floor that was killed."""
-        for attempt in self._tracker.attempts(running=True):
+    def _adopt(self, attempt: Attempt) -> None:
+        """Take over a worker of a floor that was killed; it may report only now."""
+        if attempt.id not in self._executor.running():
             self._executor.adopt(attempt.id, Running(attempt.pid, attempt.pid_started))
 
     async def _watch_bell(self) -> None:

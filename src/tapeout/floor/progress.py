@@ -2,6 +2,8 @@
 
 import time
 
+import anyio
+
 from tapeout.agents import Text, ToolCall, Update, Usage
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Lease
@@ -21,6 +23,16 @@ class Progress:
         self._attempt = attempt
         self._usage: Usage | None = None
         self._shown = 0.0
+        self._latest = ""
+        self._waiting = anyio.Event()
+
+    async def show_late(self) -> None:
+        """Show what came too soon after the last thing shown; runs for as long as the attempt."""
+        while True:
+            await self._waiting.wait()
+            await anyio.sleep(SHOW_SECONDS)
+            self._waiting = anyio.Event()
+            self._show(self._latest, force=True)
 
     def started(self, base: str) -> None:
         """The workspace is there."""
@@ -58,7 +70,9 @@ class Progress:
 
     def _show(self, text: str, *, force: bool = False) -> None:
         now = time.monotonic()
+        self._latest = text
         if not force and now - self._shown < SHOW_SECONDS:
+            self._waiting.set()
             return
         self._shown = now
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ACTIVITY_LENGTH]

@@ -43,8 +43,8 @@ def first_prompt(work: Assignment) -> str:
         clip(issue.body, BODY_TOKENS),
         _section("Acceptance criteria", clip(issue.acceptance, ACCEPTANCE_TOKENS)),
         _section("Expected to touch", "\n".join(f"- {glob}" for glob in issue.scope)),
-        _section("Comments", clip("\n\n".join(f"{c.actor}: {c.text}" for c in work.comments), COMMENTS_TOKENS)),
-        _section("What was tried before", clip(_history(work), HISTORY_TOKENS)),
+        _section("Comments", clip_old("\n\n".join(f"{c.actor}: {c.text}" for c in work.comments), COMMENTS_TOKENS)),
+        _section("What was tried before", clip_old(_history(work), HISTORY_TOKENS)),
         _section("How to work", _rules(work)),
         _section("The checks that decide", "\n".join(f"- {c.name}: `{_command(c)}`" for c in work.checks)),
     ]
@@ -91,6 +91,13 @@ def clip(text: str, tokens: int) -> str:
             break
         kept.append(line)
     return "\n".join([*kept, f"[{len(lines) - len(kept)} more lines left out]"])
+
+
+def clip_old(text: str, tokens: int) -> str:
+    """`text` within a budget, like `clip`, but it is the first lines that go: of a history the newest part counts."""
+    lines = text.strip().splitlines()
+    clipped = clip("\n".join(reversed(lines)), tokens).splitlines()
+    return "\n".join(reversed(clipped))
 
 
 def _section(title: str, text: str) -> str:

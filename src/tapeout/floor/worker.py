@@ -89,6 +89,7 @@ class Worker:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stop_on_signal, tasks.cancel_scope)
             tasks.start_soon(self._renew_lease, tasks.cancel_scope)
+            tasks.start_soon(self._progress.show_late)
             ending = await self._work()
             tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):

@@ -45,10 +45,10 @@ def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig
         )
     mentions_pytest = "pytest" in json.dumps(project) or "pytest" in setup or "conftest.py" in paths
     if mentions_pytest:
-        found.append(CheckConfig(name="tests", kind="test", run="python -m pytest -q"))
+        found.append(CheckConfig(name="tests", kind="test", run="python3 -m pytest -q"))
     elif {"tests", "test"} & paths:
         folder = "tests" if "tests" in paths else "test"
-        found.append(CheckConfig(name="tests", kind="test", run=f"python -m unittest discover -s {folder} -t ."))
+        found.append(CheckConfig(name="tests", kind="test", run=f"python3 -m unittest discover -s {folder} -t ."))
     return found
 
 
