@@ -58,6 +58,9 @@ def _prepare(folder: str) -> None:
         os.environ.pop(name, None)
     subprocess.run(["git", "init", "-q", "-b", "main", repository], check=True)
     os.chdir(repository)
+    for role in ("AUTHOR", "COMMITTER"):
+        os.environ |= {f"GIT_{role}_NAME": "bench", f"GIT_{role}_EMAIL": "bench@localhost"}
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Start"], check=True)
 
 
 def _ours(folder: str, count: int) -> dict[str, Command]:

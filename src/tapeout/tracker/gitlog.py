@@ -33,7 +33,7 @@ GATHER_SECONDS = 0.1
 """How long the background flush waits first, so that a burst of commands becomes one commit."""
 
 LOCK_SECONDS = 30.0
-"""How long a rebuild waits for a flush that runs."""
+"""How long a rebuild or a check waits for a flush that runs."""
 
 
 def has_outbox(connection: sqlite3.Connection) -> bool:
@@ -60,6 +60,18 @@ def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
                 return written
             written += _flush_locked(paths, connection)
     return written
+
+
+def flush_all(paths: StatePaths, connection: sqlite3.Connection) -> None:
+    """Write the outbox to git, after whoever flushes right now.
+
+    Raises:
+        EnvironmentProblem: git cannot be written; the outbox stays.
+        Busy: the other flush does not end.
+    """
+    with _flush_lock_patiently(paths):
+        while has_outbox(connection):
+            _flush_locked(paths, connection)
 
 
 def flush_in_background(paths: StatePaths) -> None:

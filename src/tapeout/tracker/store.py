@@ -60,7 +60,7 @@ class Store:
             problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise schema.damaged(self.paths.tracker_db, problem.splitlines()[-1])
-        self.flush()
+            gitlog.flush_all(self.paths, connection)
 
     def flush(self) -> int:
         """Write what is not in git yet; returns how many operations were written."""
