@@ -28,7 +28,7 @@ def parse_duration(value: object) -> object:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -73,8 +73,8 @@ class FloorConfig(Model):
     """How many attempts may end through no fault of the work (a killed agent, a merge conflict) before a person is
     asked."""
 
-    lease: Seconds = 60.0
-    """How long a claim lives without renewal."""
+    lease: Annotated[Seconds, Field(ge=1, le=3600)] = 60.0
+    """How long a claim lives without renewal, a second to an hour. It is renewed three times in that time."""
 
     turn_timeout: Seconds = 1800.0
     """How long one turn of an agent may take."""
@@ -165,7 +165,10 @@ def parse_config(text: str, source: str = CONFIG_FILE) -> Config:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # tomllib lets too long numbers and too deep arrays through as they are
         raise UsageError(f"{source}: not valid TOML: {error}") from error
     try:
         return Config.model_validate(data)
@@ -199,16 +202,33 @@ def _named_lines(text: str) -> Iterator[tuple[int, list[str | int]]]:
     """Line numbers, from 1, with the field path that the line's key or table header names."""
     counts: dict[str, int] = {}
     table: list[str | int] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
-            table = list(_key_parts(header[2]))
-            if header[1] == "[[":
-                counts[header[2]] = counts.get(header[2], -1) + 1
-                table.append(counts[header[2]])
+    for number, line in _outer_lines(text):
+        if header := _HEADER.match(line):
+            table = list(_key_parts(header["key"]))
+            if header["open"] == "[[":
+                counts[header["key"]] = counts.get(header["key"], -1) + 1
+                table.append(counts[header["key"]])
             yield number, table
-        elif key := re.match(r"\s*([A-Za-z0-9_\"'.-]+)\s*=", line):
-            yield number, [*table, *_key_parts(key[1])]
+        elif key := _KEY.match(line):
+            yield number, [*table, *_key_parts(key["key"])]
+
+
+def _outer_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines, numbered from 1, but for those that begin inside a multi-line string."""
+    inside = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not inside:
+            yield number, line
+        for mark in _MULTILINE.findall(line):
+            inside = "" if inside == mark else inside or mark
+
+
+_PART = r"""(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
+_DOTTED = rf"(?P<key>{_PART}(?:\s*\.\s*{_PART})*)"
+_HEADER = re.compile(rf"\s*(?P<open>\[\[?)\s*{_DOTTED}\s*\]")
+_KEY = re.compile(rf"\s*{_DOTTED}\s*=")
+_MULTILINE = re.compile(r'"""|\'\'\'')
 
 
 def _key_parts(key: str) -> list[str]:
-    return [part.strip(" \"'") for part in key.split(".")]
+    return [part.strip("\"'") for part in re.findall(_PART, key)]
