@@ -4,12 +4,12 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tapeout.config import CheckConfig
 
-FILES = ("pyproject.toml", "setup.cfg", "tox.ini", "package.json", "go.mod", "Cargo.toml", "Makefile", "mypy.ini")
-"""Files of the repository's root that discovery reads, where they exist."""
+FILES = ("pyproject.toml", "setup.cfg", "tox.ini", "package.json", "Makefile")
+"""Files of the repository's root that discovery reads, where they exist; of others the name says enough."""
 
 
 def discover(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
@@ -32,19 +32,17 @@ def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig
     project = _toml(files.get("pyproject.toml", ""))
     if not project and not ({"setup.py", "setup.cfg", "tox.ini"} & paths):
         return []
-    tools = project.get("tool", {})
+    tools = _table(project, "tool")
     setup = files.get("setup.cfg", "") + files.get("tox.ini", "")
     found = []
     if "ruff" in tools or {"ruff.toml", ".ruff.toml"} & paths:
         found.append(CheckConfig(name="ruff", kind="lint", run="ruff check ."))
     elif "flake8" in setup or ".flake8" in paths:
         found.append(CheckConfig(name="flake8", kind="lint", run="flake8"))
-    if "mypy" in tools or "mypy.ini" in files or "[mypy" in setup:
-        found.append(
-            CheckConfig(name="mypy", kind="types", run="mypy" if "files" in tools.get("mypy", {}) else "mypy .")
-        )
-    mentions_pytest = "pytest" in json.dumps(project) or "pytest" in setup or "conftest.py" in paths
-    if mentions_pytest:
+    if "mypy" in tools or "mypy.ini" in paths or "[mypy" in setup:
+        run = "mypy" if "files" in _table(tools, "mypy") else "mypy ."
+        found.append(CheckConfig(name="mypy", kind="types", run=run))
+    if "pytest" in repr(project) or "pytest" in setup or "conftest.py" in paths:
         found.append(CheckConfig(name="tests", kind="test", run="python3 -m pytest -q"))
     elif {"tests", "test"} & paths:
         folder = "tests" if "tests" in paths else "test"
@@ -52,19 +50,22 @@ def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig
     return found
 
 
+_SCRIPTS: tuple[tuple[str, Literal["build", "lint", "types", "test"]], ...] = (
+    ("build", "build"), ("lint", "lint"), ("typecheck", "types"), ("type-check", "types"), ("test", "test"),
+)  # fmt: skip
+"""Scripts of `package.json` that check something, by their usual names."""
+
+
 def _javascript(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     try:
-        scripts = json.loads(files.get("package.json", "{}")).get("scripts", {})
-    except (ValueError, AttributeError):
-        return []
-    if "package.json" not in files or not isinstance(scripts, dict):
+        scripts = _table(json.loads(files.get("package.json", "{}")), "scripts")
+    except (ValueError, RecursionError):
         return []
     manager = next((name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm")
     install = "npm ci" if "package-lock.json" in paths and manager == "npm" else f"{manager} install"
-    kinds = {"build": "build", "lint": "lint", "typecheck": "types", "type-check": "types", "test": "test"}
     return [
-        CheckConfig(name=f"npm-{script}", kind=kind, run=f"{install} && {manager} run {script}")  # type: ignore[arg-type]
-        for script, kind in kinds.items()
+        CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}")
+        for script, kind in _SCRIPTS
         if script in scripts and "no test specified" not in str(scripts[script])
     ]
 
@@ -84,7 +85,7 @@ def _rust(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
         return []
     return [
         CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings"),
-        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout="30m"),  # type: ignore[arg-type]
+        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0),
     ]
 
 
@@ -97,5 +98,11 @@ def _make(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
 def _toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
+
+
+def _table(data: object, name: str) -> dict[str, Any]:
+    """The table of that name; empty if there is none, or something else in its place."""
+    found = data.get(name) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,115 @@
+"""What discovery finds in a repository: the checks that it has already, and no crash whatever is in its files."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapeout.gate.discover import FILES, discover
+
+
+def found(files: Mapping[str, str], *more: str) -> dict[str, str]:
+    """Name of a check to its kind and command."""
+    checks = discover({name: files[name] for name in FILES if name in files}, frozenset([*files, *more]))
+    return {check.name: f"{check.kind}: {check.run}" for check in checks}
+
+
+def test_an_empty_repository_has_no_check() -> None:
+    assert found({}) == {}
+
+
+def test_a_python_project_with_tools_in_pyproject() -> None:
+    text = (
+        '[project]\nname = "x"\n[dependency-groups]\ndev = ["pytest>=8"]\n[tool.ruff]\n[tool.mypy]\nfiles = ["src"]\n'
+    )
+    assert found({"pyproject.toml": text}) == {
+        "ruff": "lint: ruff check .",
+        "mypy": "types: mypy",
+        "tests": "test: python3 -m pytest -q",
+    }
+
+
+def test_tools_with_files_of_their_own() -> None:
+    files = {"setup.cfg": "[metadata]\nname = x\n", "mypy.ini": "[mypy]\n", ".flake8": "[flake8]\n", "conftest.py": ""}
+    assert found(files) == {
+        "flake8": "lint: flake8",
+        "mypy": "types: mypy .",
+        "tests": "test: python3 -m pytest -q",
+    }
+    assert "ruff" in found({"pyproject.toml": "[project]\n", "ruff.toml": ""})
+
+
+@pytest.mark.parametrize("folder", ["tests", "test"])
+def test_a_python_project_without_pytest_uses_unittest(folder: str) -> None:
+    assert found({"setup.py": ""}, folder) == {"tests": f"test: python3 -m unittest discover -s {folder} -t ."}
+
+
+@pytest.mark.parametrize(
+    ("lock", "prefix"),
+    [
+        ("package-lock.json", "npm ci && npm run"),
+        ("yarn.lock", "yarn install && yarn run"),
+        ("pnpm-lock.yaml", "pnpm install && pnpm run"),
+        ("README.md", "npm install && npm run"),
+    ],
+)
+def test_a_javascript_project_uses_its_own_manager_and_scripts(lock: str, prefix: str) -> None:
+    scripts = {"build": "tsc", "lint": "eslint .", "typecheck": "tsc --noEmit", "test": "vitest", "start": "node ."}
+    checks = found({"package.json": json.dumps({"scripts": scripts})}, lock)
+    assert list(checks.values()) == [
+        f"build: {prefix} build",
+        f"lint: {prefix} lint",
+        f"types: {prefix} typecheck",
+        f"test: {prefix} test",
+    ]
+    assert {name.partition("-")[0] for name in checks} == {prefix.partition(" ")[0]}
+
+
+def test_the_test_script_that_npm_init_writes_is_no_test() -> None:
+    text = json.dumps({"scripts": {"test": 'echo "Error: no test specified" && exit 1'}})
+    assert found({"package.json": text}) == {}
+
+
+def test_go_and_rust_projects() -> None:
+    assert list(found({"go.mod": "module x\n", "Cargo.toml": "[package]\n"})) == [
+        "go-build",
+        "go-vet",
+        "cargo-clippy",
+        "go-test",
+        "cargo-test",
+    ]
+
+
+def test_a_makefile_is_used_where_nothing_else_tests() -> None:
+    makefile = "CHECK := 1\nall: build\ntest: all\n\tmake it\n"
+    assert found({"Makefile": makefile}) == {"make-test": "test: make test"}
+    assert found({"Makefile": f"{makefile}check: test\n"}) == {"make-check": "test: make check"}
+    assert found({"Makefile": "test := 1\n"}) == {}
+    assert "make-test" not in found({"Makefile": makefile, "go.mod": ""})
+
+
+def test_dates_and_odd_tables_in_pyproject() -> None:
+    """Both are valid TOML; some tools write dates."""
+    dated = '[tool.uv]\nexclude-newer = 2026-01-01T00:00:00Z\n[dependency-groups]\ndev = ["pytest"]\n'
+    assert "tests" in found({"pyproject.toml": dated})
+    assert found({"pyproject.toml": "tool = 3\n"}) == {}
+    assert found({"pyproject.toml": "[tool]\nmypy = 3\n"}) == {"mypy": "types: mypy ."}
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["scripts", "test", "lint", "x"]), inner, max_size=3)
+    ),
+)
+DEEP = "[" * 5000
+CONTENT = st.text(max_size=60) | JSON.map(json.dumps) | st.just(DEEP)
+
+
+@given(st.dictionaries(st.sampled_from(FILES), CONTENT), st.sets(st.sampled_from(["tests", "yarn.lock", "go.mod"])))
+def test_no_content_of_a_file_makes_it_fail(files: dict[str, str], more: set[str]) -> None:
+    checks = discover(files, frozenset(files) | more)
+    assert len({check.name for check in checks}) == len(checks)
