@@ -43,6 +43,11 @@ def test_a_check_fails_closed_with_its_reason(make_site: MakeSite, run: str, kin
     assert [(finding.check, finding.reason) for finding in verdict.findings] == [("unit", reason)]
 
 
+def test_findings_name_files_as_the_repository_does(make_site: MakeSite) -> None:
+    verdict = gate(make_site(check('echo "$PWD/src/a.py:1: bad"; exit 1')))
+    assert verdict.findings[0].excerpt == "src/a.py:1: bad"
+
+
 def test_what_succeeds_passes(make_site: MakeSite) -> None:
     verdict = gate(make_site(check("true") + check("echo 1 passed", "test", "other")))
     assert verdict.passed

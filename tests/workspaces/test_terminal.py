@@ -111,6 +111,12 @@ def test_several_threads(cast: str) -> None:
     assert [text.count(f"<{n}>") for n in range(4)] == [200] * 4
 
 
+def test_a_line_keeps_its_colours_and_nothing_else(cast: str) -> None:
+    with Recorder(cast) as recorder:
+        recorder.line("\x1b[36mblue\x1b[0m \x1b]0;title\x07 \x1b[2J")
+    assert _text(cast) == "\x1b[36mblue\x1b[0m  ]0;title   [2J\r\n"
+
+
 @pytest.mark.parametrize("line", ["[]", "1", "null", '[1,"i","typed"]', '["x","o","y"]', '[1,"o",2]', "{", "[" * 9999])
 def test_lines_that_are_no_frames_are_left_out(cast: str, line: str) -> None:
     with Recorder(cast) as recorder:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tapeout.floor.status import RunSummary
     from tapeout.tracker import Tracker
 
+TITLE_WIDTH = 48
+"""Longest title in the final table, in characters: what happened on the way needs room too."""
+
 START_SECONDS = 15.0
 """How long `--detach` waits for the floor to run."""
 
@@ -201,10 +204,14 @@ def run_text(done: FloorRun) -> str:
     return f"{text}\nnot published: {done.unpublished}" if done.unpublished else text
 
 
+def _short(title: str) -> str:
+    return title if len(title) <= TITLE_WIDTH else f"{title[: TITLE_WIDTH - 1]}…"
+
+
 def _summary_text(summary: "RunSummary", seconds: float) -> str:
     if not summary.outcomes:
         return f"nothing was decided in {duration(seconds)}"
-    rows = [(o.issue, o.result, o.attempts, o.rounds, o.title, o.note) for o in summary.outcomes]
+    rows = [(o.issue, o.result, o.attempts, o.rounds, _short(o.title), o.note) for o in summary.outcomes]
     yielded = summary.first_pass_yield
     refined = summary.landed - summary.first_pass
     lines = [

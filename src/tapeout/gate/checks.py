@@ -119,6 +119,8 @@ class _Run:
 
     def _result(self, check: CheckConfig, checkout: Checkout) -> CheckResult:
         captured = self._run_one(check, checkout)
+        # Paths as the repository knows them: where this run was checked out is of no use to anybody.
+        captured = captured._replace(output=captured.output.replace(checkout.folder + "/", ""))
         missing = captured.exit_code in {NOT_FOUND, NOT_EXECUTABLE}
         if missing and self._misses_on_base(check):
             reason = missing_reason(captured.exit_code or 0)

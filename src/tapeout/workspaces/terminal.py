@@ -8,6 +8,7 @@ with a note and the session goes on.
 import codecs
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ WIDTH = 120
 HEIGHT = 32
 
 _NOTE = "\r\n[the recording ends here: it has reached its largest size]\r\n"
+
+
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 class Frame(NamedTuple):
@@ -55,8 +63,9 @@ class Recorder:
             self._record(data if isinstance(data, str) else self._decoder.decode(data))
 
     def line(self, text: str) -> None:
-        """Record a line of text of ours, without whatever control characters it holds."""
-        clean = "".join(c if c.isprintable() else " " for c in text.replace("\t", "    "))
+        """Record a line of text of ours: colours stay, whatever other control characters it holds do not."""
+        parts = _COLOUR.split(text.replace("\t", "    "))
+        clean = "".join(part if _COLOUR.fullmatch(part) else _printable(part) for part in parts)
         self.write(clean.rstrip() + "\r\n")
 
     def close(self) -> None:
