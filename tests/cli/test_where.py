@@ -26,10 +26,7 @@ def test_a_subfolder_and_a_symlink_find_the_same_tracker(cli: Cli, tmp_path: Pat
     assert ids(cli, deep) == ids(cli, link) == [identity]
 
 
-BY_FOLDER = pytest.mark.xfail(strict=True, reason="state_paths names the state directory after the work tree's folder")
-
-
-@pytest.mark.parametrize("name", ["project", pytest.param("elsewhere", marks=BY_FOLDER)])
+@pytest.mark.parametrize("name", ["project", "elsewhere"])
 def test_a_linked_worktree_finds_the_same_tracker(cli: Cli, tmp_path: Path, name: str) -> None:
     identity = cli.new("one")
     linked = tmp_path / "linked" / name
@@ -39,7 +36,6 @@ def test_a_linked_worktree_finds_the_same_tracker(cli: Cli, tmp_path: Path, name
     assert ids(cli, cli.folder) == [identity, other]
 
 
-@BY_FOLDER
 def test_a_bare_repository_and_its_worktrees_have_one_tracker(cli: Cli, tmp_path: Path) -> None:
     bare = tmp_path / "bare.git"
     run_git(tmp_path, "clone", "--bare", cli.folder, bare)

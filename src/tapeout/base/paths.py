@@ -27,8 +27,9 @@ class Repository(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Folder name, for people."""
-        return os.path.basename(self.root.rstrip("/")).removesuffix(".git") or "repository"
+        """Name of the folder that holds the repository: the same in every worktree of it."""
+        folder, last = os.path.split(self.git_dir.rstrip("/"))
+        return os.path.basename(folder if last == ".git" else last).removesuffix(".git") or "repository"
 
 
 class StatePaths(NamedTuple):
