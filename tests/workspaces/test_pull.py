@@ -214,6 +214,35 @@ class TestNothingIsLost:
         pulled = pull(workspace)
         assert pulled.paths == ("nested/x",)
 
+    def test_nested_repository_that_was_committed_is_saved_as_files(
+        self, paths: StatePaths, workspace: Workspace, code: Path
+    ) -> None:
+        for name in ("src/nested", "other"):
+            (code / name).mkdir()
+            git(code / name, "init", "-q")
+            (code / name / "x").write_text(name)
+            commit_all(code / name, "x")
+        commit_all(code, "with links to commits that nobody else has")
+        pulled = pull(workspace)
+        assert pulled.paths == ("other/x", "src/nested/x")
+        assert read_blob(open_bare(paths.hub), pulled.commit, "src/nested/x") == b"src/nested"
+        assert pull(workspace).commit == pulled.commit
+
+    def test_declared_submodule_stays_a_submodule(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
+        (code / "a b" / "module").mkdir(parents=True)
+        git(code / "a b" / "module", "init", "-q")
+        (code / "a b" / "module" / "x").write_text("x")
+        commit_all(code / "a b" / "module", "x")
+        (code / ".gitmodules").write_text('[submodule "m"]\n\tpath = a b/module\n\turl = https://example.org/m\n')
+        head = commit_all(code, "add a submodule")
+        assert pull(workspace).commit == head
+
+    def test_undeclared_link_without_files_stays(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
+        git(code, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},old")
+        git(code, "-c", "user.name=a", "-c", "user.email=a@x", "commit", "-q", "-m", "a link")
+        (code / "old").mkdir()
+        assert pull(workspace).commit == git(code, "rev-parse", "HEAD")
+
     def test_what_cannot_be_taken_is_noted_and_left_as_it_was(
         self, paths: StatePaths, workspace: Workspace, code: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

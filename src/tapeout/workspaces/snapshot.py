@@ -6,13 +6,15 @@ in a scratch folder of ours that holds nothing but copies of the `.gitignore` fi
 
 Files that were committed before are part of the tree whether ignored or not; others only if not ignored.
 Line ends are normalised as the committed `.gitattributes` ask. Nested repositories become plain folders, so
-that what an agent cloned or made there is not lost. What cannot be read, is no file or link, or is larger
+that what an agent cloned or made there is not lost, even where it committed a link to one: only what
+`.gitmodules` declares stays a submodule. What cannot be read, is no file or link, or is larger
 than `MAX_FILE` is left as it was committed, and noted.
 """
 
 import contextlib
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ MAX_DEPTH = 150
 
 _MAX_RULES = 1024 * 1024
 _RULES = b".gitignore"
+_MODULES = b".gitmodules"
+_MODULE_PATH = re.compile(rb'^[ \t]*path[ \t]*=[ \t]*"?([^"\r\n]*?)"?[ \t\r]*$', re.MULTILINE | re.IGNORECASE)
 
 
 Kept = TypeVar("Kept")
@@ -125,12 +129,15 @@ class Taker:
         self._there = self.hub.odb
         self._skipped: list[str] = []
         self._files = 0
+        self._modules: frozenset[bytes] = frozenset()
 
     def take(self, code: str, committed: bytes | None) -> Snapshot | None:
         """The snapshot of `code` over the tree `committed`; None if `code` is no folder."""
         descriptor = open_folder(code)
         if descriptor is None:
             return None
+        declared = read_file(_MODULES, _MAX_RULES, descriptor) or b""
+        self._modules = frozenset(path.rstrip(b"/") for path in _MODULE_PATH.findall(declared))
         entry = self._folder(descriptor, b"", committed, ignored=False, depth=0)
         tree = entry.id if entry else self._write_tree({})
         return Snapshot(tree, tuple(self._skipped), self._files)
@@ -177,14 +184,16 @@ class Taker:
             return None
         is_folder = stat.S_ISDIR(found.st_mode)
         if is_folder and old is not None and old.mode == SUBMODULE:
-            return old
+            # A link to a commit that nobody else has: its files are all there is of it.
+            files = None if where in self._modules else self._subfolder(folder, where, name, None, False, depth)
+            return files or old
         committed_as_such = old is not None and (old.mode == FOLDER) == is_folder
         ignored = ignored or (not committed_as_such and self.rules.ignores(where, is_folder))
         if ignored and old is None:
             return None
         if is_folder:
             below = old.id if old is not None and old.mode == FOLDER else None
-            return self._subfolder(folder, where, name, below, ignored=ignored, depth=depth)
+            return self._subfolder(folder, where, name, below, ignored, depth)
         taken = self._leaf(folder, where, name, found, old)
         self._files += taken is not None
         if taken and old and (old.id, trees.as_checked_out(old.mode)) == (taken.id, taken.mode):
@@ -192,7 +201,7 @@ class Taker:
         return taken
 
     def _subfolder(
-        self, folder: int, path: bytes, name: bytes, committed: bytes | None, *, ignored: bool, depth: int
+        self, folder: int, path: bytes, name: bytes, committed: bytes | None, ignored: bool, depth: int
     ) -> Entry | None:
         kept = Entry(FOLDER, committed) if committed else None
         if depth >= MAX_DEPTH:
