@@ -16,6 +16,7 @@ import pygit2
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.ids import new_id
+from tapeout.base.packing import LOCK
 
 IDENTITY_NAME = "tapeout"
 IDENTITY_EMAIL = "tapeout@localhost"
@@ -42,6 +43,8 @@ def ensure_bare(path: str) -> pygit2.Repository:
         made.config["gc.auto"] = 0
         made.config["core.fsyncObjectFiles"] = True
         made.free()
+        with open(os.path.join(draft, LOCK), "w", encoding="ascii"):
+            pass
         with contextlib.suppress(OSError):  # somebody else was first: a folder that is not empty is never replaced
             os.rename(draft, path)
     except (pygit2.GitError, OSError) as error:

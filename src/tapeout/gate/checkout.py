@@ -19,6 +19,7 @@ from typing import IO
 
 import pygit2
 
+from tapeout.base.packing import linking
 from tapeout.gate.runs import identity, remove_tree
 
 Stamp = tuple[int, ...]
@@ -110,7 +111,8 @@ class Checkout:
 
     def _write_git(self) -> None:
         os.makedirs(os.path.join(self._git, "refs", "heads"))
-        _link_objects(os.path.join(self._source, "objects"), os.path.join(self._git, "objects"))
+        with linking(self._source):
+            _link_objects(os.path.join(self._source, "objects"), os.path.join(self._git, "objects"))
         for name, text in (("HEAD", f"{self.commit}\n"), ("config", _CONFIG), ("packed-refs", self._refs)):
             with open(os.path.join(self._git, name), "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)

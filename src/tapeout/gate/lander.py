@@ -9,6 +9,7 @@ What may go wrong, and how it is met:
 - The machine is at fault: the change goes back, the queue stops with the reason, nobody is blamed.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 import pygit2
@@ -16,6 +17,7 @@ import pygit2
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageError
 from tapeout.base.faults import point
 from tapeout.base.git import move_ref, open_bare, resolve
+from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
 from tapeout.config import Config
@@ -53,6 +55,8 @@ def run_queue(paths: StatePaths, repository: Repository) -> None:
                 if not free:
                     return
                 _Lander(paths, repository, tracker).run()
+                with contextlib.suppress(EnvironmentProblem):  # a repository that is not packed is only slower
+                    pack_if_scattered(paths.hub)
             if not tracker.changes(("queued",)):
                 return
 

@@ -15,6 +15,7 @@ from pygit2.enums import CheckoutStrategy
 from tapeout.base import faults
 from tapeout.base.errors import Conflict, EnvironmentProblem, NotFound
 from tapeout.base.git import IDENTITY_EMAIL, open_bare
+from tapeout.base.packing import linking
 from tapeout.base.paths import StatePaths
 from tapeout.workspaces.files import delete
 from tapeout.workspaces.model import Workspace, drafts_of, folder_of, index_copy, write_base
@@ -91,7 +92,8 @@ def _clone(hub: pygit2.Repository, code: str, commit: str) -> None:
     git = os.path.join(code, ".git")
     for folder in ("info", "hooks", "refs/heads", "refs/tags", "objects/info", "objects/pack"):
         os.makedirs(os.path.join(git, folder))
-    _link_objects(os.path.join(hub.path, "objects"), os.path.join(git, "objects"))
+    with linking(hub.path):
+        _link_objects(os.path.join(hub.path, "objects"), os.path.join(git, "objects"))
     faults.point("workspace.linked")
     config = _CONFIG.format(name=WORKER_NAME, email=IDENTITY_EMAIL, hub=_quoted(hub.path.rstrip("/")), no_push=NO_PUSH)
     _write(git, "config", config)
