@@ -42,7 +42,7 @@ def change(identity: str, owner: str, state: str, **fields: object) -> Change:
 
 
 NOTHING = Snapshot(
-    slots=4, ready=(), running=(), jobs=(), starting={}, failures={}, queued=0, gate_runs=False,
+    slots=4, ready=(), running=(), jobs=(), starting={}, salvages={}, queued=0, gate_runs=False,
     queue_stopped=None, stopping=False,
 )  # fmt: skip
 
@@ -69,12 +69,7 @@ def test_an_attempt_without_a_process_is_salvaged_and_its_issue_is_not_started_a
 
 def test_a_salvage_job_is_not_started_twice_and_not_for_ever() -> None:
     assert plan_dispatch(snapshot(running=[attempt()], jobs={"salvage-a-1"})).salvage == ()
-    assert plan_dispatch(snapshot(running=[attempt()], failures={"a-1": MAX_FAILURES})).idle
-
-
-def test_an_issue_whose_workers_cannot_start_is_left_alone() -> None:
-    plan = plan_dispatch(snapshot(ready=[issue("i1"), issue("i2")], failures={"i1": MAX_FAILURES}))
-    assert [one.id for one in plan.start] == ["i2"]
+    assert plan_dispatch(snapshot(running=[attempt()], salvages={"a-1": MAX_FAILURES})).idle
 
 
 def test_a_stopped_queue_starts_neither_gate_nor_workers() -> None:

@@ -87,6 +87,21 @@ def test_a_floor_killed_as_it_starts_a_worker_leaves_it_to_the_next_one(bench: W
     assert_all_landed_once(bench, [issue])
 
 
+def test_a_gate_of_a_killed_floor_ends_its_work_and_the_next_one_waits_for_it(bench: Workbench) -> None:
+    bench.commit({"tapeout.toml": CONFIG.replace("test ! -e broken", "sleep 4; test ! -e broken")})
+    issue = bench.new("Write a", writes("a"))
+    floor = bench.start("up")
+    with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
+        wait_for(bell, lambda: [change.state for change in tracker.changes()] == ["gating"])
+        kill(floor.pid)
+        floor.communicate()
+
+    bench.up()
+
+    assert_all_landed_once(bench, [issue])
+    assert len(bench.issue(issue)["changes"]) == 1
+
+
 def test_everything_killed_at_once_is_picked_up_by_the_next_floor(bench: Workbench) -> None:
     body = script(
         turn(step(write="half", text="1"), step(daemon="sleep 600"), step(hang=True), session=1),

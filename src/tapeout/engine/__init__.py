@@ -50,3 +50,6 @@ class Executor(Protocol):
 
     def cancel(self, job_id: str, *, kill: bool = False) -> None:
         """Ask a job to stop (SIGTERM), or kill it. Unknown ids are ignored."""
+
+    async def end_orphans(self) -> None:
+        """End what killed jobs left running."""

@@ -21,7 +21,7 @@ import anyio.abc
 import anyio.to_thread
 
 from tapeout.base import processes
-from tapeout.base.errors import EnvironmentProblem, TapeoutError
+from tapeout.base.errors import EnvironmentProblem, NotFound, TapeoutError
 from tapeout.engine import Job, Running
 
 _SAFE_PATH = "PYTHONSAFEPATH"
@@ -50,14 +50,17 @@ class LocalExecutor:
         self._running: dict[str, Running] = {}
         self._owned: dict[str, ForkServerProcess] = {}
         self._send_gone, self._receive_gone = anyio.create_memory_object_stream[str](1024)
+        self._starting = anyio.Lock()
         self._tasks: anyio.abc.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
         os.makedirs(self._log_folder, exist_ok=True)
         processes.become_subreaper()
-        self._resources.enter_context(_private_output(self._server_log))
-        self._resources.enter_context(_safe_imports())
-        await anyio.to_thread.run_sync(forkserver.ensure_running)
+        with contextlib.ExitStack() as resources:  # should the start fail, the error must reach the terminal
+            resources.enter_context(_private_output(self._server_log))
+            resources.enter_context(_safe_imports())
+            await anyio.to_thread.run_sync(forkserver.ensure_running)
+            self._resources = resources.pop_all()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         return self
@@ -76,15 +79,12 @@ class LocalExecutor:
 
     async def submit(self, job: Job) -> Running:
         """Start a job."""
-        process = await self._start(job)
-        self._owned[job.id] = process
-        assert process.pid is not None
-        with contextlib.suppress(TapeoutError):
-            running = Running(process.pid, processes.start_time(process.pid))
+        async with self._starting:
+            process = await self._start(job)
+            self._owned[job.id] = process
+            running = _running(process)
             self._watch(job.id, running)
             return running
-        self._watch(job.id, Running(process.pid, 0.0))  # it is gone already
-        return Running(process.pid, 0.0)
 
     async def _start(self, job: Job) -> ForkServerProcess:
         """Fork the job's process; a server that was killed meanwhile is replaced."""
@@ -121,10 +121,11 @@ class LocalExecutor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
-    def end_orphans(self) -> int:
-        """End what killed jobs left behind: as subreaper this process has inherited it; returns how many."""
-        keep = {running.pid for running in self._running.values()} | _helper_pids()
-        return processes.end_descendants(0.5, keep)
+    async def end_orphans(self) -> None:
+        """End what killed jobs left running: as subreaper this process has inherited it."""
+        async with self._starting:  # what is being started is not known yet, and would be taken for an orphan
+            keep = {running.pid for running in self._running.values()} | _helper_pids()
+            await anyio.to_thread.run_sync(processes.end_descendants, 0.5, keep)
 
     def _watch(self, job_id: str, process: Running) -> None:
         assert self._tasks is not None
@@ -138,6 +139,14 @@ class LocalExecutor:
             await anyio.to_thread.run_sync(owned.join, 5.0)
         self._running.pop(job_id, None)
         await self._send_gone.send(job_id)
+
+
+def _running(process: ForkServerProcess) -> Running:
+    assert process.pid is not None
+    try:
+        return Running(process.pid, processes.start_time(process.pid))
+    except NotFound:  # it is gone already
+        return Running(process.pid, 0.0)
 
 
 async def _wait_until_gone(process: Running) -> None:

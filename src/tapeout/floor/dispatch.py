@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from tapeout.tracker.model import Attempt, Issue
 
 MAX_FAILURES = 3
-"""Processes that end without having done their job, for one issue or one attempt, after which the floor leaves it
-alone: something is wrong that more processes cannot mend."""
+"""Processes in a row that end without having done their job, after which the floor starts no more of them: something
+is wrong that more processes cannot mend."""
+
+SALVAGE = "salvage-"
+"""What the id of a salvage job begins with; the attempt's id follows."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,11 @@ class Snapshot:
     running: Sequence[Attempt]
     """Attempts that have not ended, as the tracker says."""
     jobs: Collection[str]
-    """Ids of the jobs whose process lives; a worker's job has its attempt's id, a salvage job `salvage-<attempt>`."""
+    """Ids of the jobs whose process lives; a worker's job has its attempt's id."""
     starting: Mapping[str, str]
     """Attempt id to issue of workers that were started and have not reported yet."""
-    failures: Mapping[str, int]
-    """Issue to how many workers for it ended without ever reporting; attempt to how many of its salvage jobs did not
-    end it."""
+    salvages: Mapping[str, int]
+    """Attempt to how many of its salvage jobs have not ended it."""
     queued: int
     """Changes that wait for the gate or are in it."""
     gate_runs: bool
@@ -52,7 +54,7 @@ class Plan:
 
 def plan_dispatch(now: Snapshot) -> Plan:
     """Decide what to start."""
-    lost = {attempt.id for attempt in now.running if _has_failed(now, attempt.id)}
+    lost = {attempt.id for attempt in now.running if now.salvages.get(attempt.id, 0) >= MAX_FAILURES}
     dead = tuple(attempt for attempt in now.running if attempt.id not in lost and not _has_process(now, attempt.id))
     if now.stopping:
         return Plan(salvage=dead, idle=not (dead or now.jobs))
@@ -66,15 +68,11 @@ def plan_dispatch(now: Snapshot) -> Plan:
     return Plan(start, dead, gate, idle=not (start or dead or gate or waits))
 
 
-def _has_failed(now: Snapshot, subject: str) -> bool:
-    return now.failures.get(subject, 0) >= MAX_FAILURES
-
-
 def _has_process(now: Snapshot, attempt: str) -> bool:
     """Whether its worker lives, or a job that saves its work."""
-    return attempt in now.jobs or f"salvage-{attempt}" in now.jobs
+    return attempt in now.jobs or SALVAGE + attempt in now.jobs
 
 
 def _startable(now: Snapshot, starting: Mapping[str, str]) -> tuple[Issue, ...]:
     busy = {attempt.issue for attempt in now.running} | set(starting.values())
-    return tuple(issue for issue in now.ready if issue.id not in busy and not _has_failed(now, issue.id))
+    return tuple(issue for issue in now.ready if issue.id not in busy)

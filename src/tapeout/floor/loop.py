@@ -20,9 +20,9 @@ from tapeout.base.errors import EnvironmentProblem, TapeoutError
 from tapeout.base.faults import point
 from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
-from tapeout.engine import Job, Running
+from tapeout.engine import Executor, Job, Running
 from tapeout.engine.local import LocalExecutor
-from tapeout.floor.dispatch import MAX_FAILURES, Plan, Snapshot, plan_dispatch
+from tapeout.floor.dispatch import MAX_FAILURES, SALVAGE, Plan, Snapshot, plan_dispatch
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Attempt, Issue
@@ -55,8 +55,15 @@ class _State:
     """What the floor itself remembers; all of it can be lost without harm."""
 
     starting: dict[str, str] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
+    """As in `Snapshot`."""
+    salvages: dict[str, int] = field(default_factory=dict)
+    """As in `Snapshot`."""
+    worker_deaths: int = 0
+    """Workers in a row that ended before they began."""
     gate_deaths: int = 0
+    """Gate runs in a row that decided nothing."""
+    gate_began_with: frozenset[str] = frozenset()
+    """Changes that were in the queue when the gate was started."""
     stopping: bool = False
     asked_to_stop: bool = False
 
@@ -64,7 +71,7 @@ class _State:
 class Floor:
     """The running orchestrator of one repository."""
 
-    def __init__(self, settings: FloorSettings, tracker: Tracker, executor: LocalExecutor, bell: Doorbell) -> None:
+    def __init__(self, settings: FloorSettings, tracker: Tracker, executor: Executor, bell: Doorbell) -> None:
         self._settings = settings
         self._tracker = tracker
         self._executor = executor
@@ -80,10 +87,14 @@ class Floor:
                 tasks.start_soon(watch)
             await self._cycle(tasks)
             tasks.cancel_scope.cancel()
-        await anyio.to_thread.run_sync(self._executor.end_orphans)
+        await self._executor.end_orphans()
         self._tracker.flush()
-        if self._settings.until_idle and any(count >= MAX_FAILURES for count in self._state.failures.values()):
-            raise EnvironmentProblem(f"processes of workers end before they begin: see {self._settings.paths.logs}")
+        lost = [attempt for attempt, tries in self._state.salvages.items() if tries >= MAX_FAILURES]
+        if lost and self._settings.until_idle:
+            raise EnvironmentProblem(
+                f"the work of {', '.join(lost)} cannot be saved: see {self._settings.paths.logs}",
+                hint="it is still in its workspace; the next `tapeout up` tries again",
+            )
 
     async def _cycle(self, tasks: anyio.abc.TaskGroup) -> None:
         while True:
@@ -106,16 +117,16 @@ class Floor:
         running = tracker.attempts(running=True)
         for attempt in running:
             self._adopt(attempt)
-            state.starting.pop(attempt.id, None)
-            state.failures.pop(attempt.issue, None)
+            if state.starting.pop(attempt.id, None) is not None:
+                state.worker_deaths = 0
         jobs = self._executor.running()
         return Snapshot(
             slots=self._settings.workers,
-            ready=tracker.ready(limit=self._settings.workers + len(running) + len(state.failures)),
+            ready=tracker.ready(limit=self._settings.workers + len(running)),
             running=running,
             jobs=frozenset(jobs),
             starting=dict(state.starting),
-            failures=dict(state.failures),
+            salvages=dict(state.salvages),
             queued=len(tracker.changes()),
             gate_runs=GATE_JOB in jobs,
             queue_stopped=tracker.queue_stopped(),
@@ -126,11 +137,12 @@ class Floor:
         settings = self._settings
         state_root, repository = settings.paths.root, settings.repository
         for attempt in plan.salvage:
-            job = Job(f"salvage-{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id))
+            job = Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id))
             await self._executor.submit(job)
         for issue in plan.start:
             await self._start_worker(issue)
         if plan.gate:
+            self._state.gate_began_with = self._queued()
             arguments = (state_root, repository.root, repository.git_dir)
             await self._executor.submit(Job(GATE_JOB, "tapeout.gate.job:main", arguments))
 
@@ -172,33 +184,54 @@ class Floor:
 
     async def _note_gone(self, job: str) -> None:
         """Count processes that ended without having done their job, so that nothing is started for ever."""
-        state = self._state
         if job == GATE_JOB:
             self._note_gate_gone()
+        elif job.startswith(SALVAGE):
+            self._note_salvage_gone(job.removeprefix(SALVAGE))
+        else:
+            await self._note_worker_gone(job)
+
+    async def _note_worker_gone(self, attempt: str) -> None:
+        """A worker that ends without having reported, though its issue is still to be had, has died."""
+        state = self._state
+        issue = state.starting.pop(attempt, None)
+        if self._is_running(attempt):
+            await self._executor.end_orphans()
+        elif issue is not None and self._has_reported(attempt):
+            state.worker_deaths = 0
+        elif issue is not None and self._is_free(issue) and self._tracker.queue_stopped() is None:
+            state.worker_deaths += 1
+            if state.worker_deaths == MAX_FAILURES:
+                self._tracker.stop_queue(f"workers end before they begin: see {self._log(attempt)}")
+
+    def _note_salvage_gone(self, attempt: str) -> None:
+        if not self._is_running(attempt):
+            self._state.salvages.pop(attempt, None)
             return
-        if job.startswith("salvage-"):
-            attempt = job.removeprefix("salvage-")
-            if self._is_running(attempt):
-                state.failures[attempt] = state.failures.get(attempt, 0) + 1
-            return
-        issue = state.starting.pop(job, None)
-        if self._is_running(job):
-            await anyio.to_thread.run_sync(self._executor.end_orphans)
-        elif issue is not None and not self._has_reported(job):
-            state.failures[issue] = state.failures.get(issue, 0) + 1
-            if state.failures[issue] == MAX_FAILURES:
-                log = os.path.join(self._settings.paths.logs, f"{job}.log")
-                self._tracker.record("worker-cannot-start", {"log": log}, issue)
+        tries = self._state.salvages[attempt] = self._state.salvages.get(attempt, 0) + 1
+        if tries == MAX_FAILURES:
+            log = self._log(f"{SALVAGE}{attempt}")
+            self._tracker.record("cannot-save", {"attempt": attempt, "log": log}, self._tracker.attempt(attempt).issue)
 
     def _note_gate_gone(self) -> None:
-        """A gate process that leaves work behind without saying why has died; dying again and again stops the queue."""
-        if self._tracker.queue_stopped() is not None or not self._tracker.changes():
-            self._state.gate_deaths = 0
+        """A gate process that decides nothing and does not say why has died; dying again and again stops the queue."""
+        state = self._state
+        if self._tracker.queue_stopped() is not None or not state.gate_began_with <= self._queued():
+            state.gate_deaths = 0
             return
-        self._state.gate_deaths += 1
-        if self._state.gate_deaths > MAX_FAILURES:
-            log = os.path.join(self._settings.paths.logs, f"{GATE_JOB}.log")
-            self._tracker.stop_queue(f"the gate's process keeps dying: see {log}")
+        state.gate_deaths += 1
+        if state.gate_deaths == MAX_FAILURES:
+            self._tracker.stop_queue(f"the gate's process keeps dying: see {self._log(GATE_JOB)}")
+
+    def _queued(self) -> frozenset[str]:
+        return frozenset(change.id for change in self._tracker.changes())
+
+    def _log(self, job: str) -> str:
+        return os.path.join(self._settings.paths.logs, f"{job}.log")
+
+    def _is_free(self, issue: str) -> bool:
+        found = self._tracker.issue(issue)
+        return found.status == "open" and (found.lease_expires or 0) <= time.time()
 
     def _is_running(self, attempt: str) -> bool:
         return any(one.id == attempt for one in self._tracker.attempts(running=True))
@@ -225,7 +258,7 @@ class Floor:
 
     def _cancel_jobs(self, *, kill: bool) -> None:
         for job in list(self._executor.running()):
-            if not job.startswith("salvage-"):
+            if not job.startswith(SALVAGE):
                 self._executor.cancel(job, kill=kill)
 
     def _sleep_seconds(self) -> float:

@@ -26,12 +26,25 @@ _LOCK = ".lock"
 @contextlib.contextmanager
 def try_lock(path: str) -> Iterator[bool]:
     """Hold an exclusive lock on a file for the block, or learn at once that somebody else does."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     try:
         yield _lock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def wait_unlocked(path: str) -> None:
+    """Wait until nobody holds the lock on a file."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _lock(descriptor: int) -> bool:
