@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from tapeout.base.errors import TapeoutError, cause_of
 from tapeout.cli import output
+from tapeout.cli.context import refuse_agents
 from tapeout.cli.parser import parse
 
 
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], as_json: bool) -> int:
     try:
         arguments = parse(words)
+        if getattr(arguments, "for_people", False) or getattr(arguments, "rebuild", False):
+            refuse_agents()
         output.show(arguments.run(arguments), as_json=as_json)
         output.flush()
     except SystemExit as stop:  # argparse has printed the help or the version

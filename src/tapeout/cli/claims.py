@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     else:
         parser.add_argument("--force", action="store_true", help="release somebody else's claim")
     add_json(parser)
-    parser.set_defaults(run=_claim if claims else _release)
+    parser.set_defaults(run=_claim if claims else _release, for_people=True)
 
 
 def _claim(arguments: argparse.Namespace) -> Result:

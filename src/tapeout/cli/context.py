@@ -4,8 +4,8 @@ import os
 import time
 from typing import NamedTuple
 
-from tapeout.base.errors import UsageError
-from tapeout.base.paths import Repository, StatePaths, find_repository, state_paths
+from tapeout.base.errors import NotAllowed, UsageError
+from tapeout.base.paths import REPOSITORY_VARIABLE, Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
 
 ACTOR_VARIABLE = "TAPEOUT_ACTOR"
@@ -35,6 +35,18 @@ def actor() -> str:
     if attempt:
         return f"agent:{attempt}"
     return os.environ.get(ACTOR_VARIABLE) or os.environ.get("USER") or f"uid{os.getuid()}"
+
+
+def refuse_agents() -> None:
+    """Keep an agent from what decides about its own work and that of others: nobody's word closes an issue.
+
+    This stops an eager agent, not a hostile one, which can change its environment: there is no sandbox.
+
+    Raises:
+        NotAllowed: we were called by the agent of an attempt, in its repository.
+    """
+    if os.environ.get(ATTEMPT_VARIABLE) and os.environ.get(REPOSITORY_VARIABLE):
+        raise NotAllowed("this command is for people, not for agents at work", hint="say it in a comment on the issue")
 
 
 def open_tracker() -> Tracker:

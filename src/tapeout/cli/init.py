@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", default="claude", metavar="NAME", help="the agent that works by default")
     parser.add_argument("--force", action="store_true", help="replace an existing tapeout.toml")
     add_json(parser)
-    parser.set_defaults(run=_init)
+    parser.set_defaults(run=_init, for_people=True)
 
 
 def _init(arguments: argparse.Namespace) -> Result:

@@ -228,7 +228,7 @@ def _add_close(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as", dest="resolution", choices=PERSON_RESOLUTIONS, default="done")
     parser.add_argument("--note", default="", help="why; becomes a comment")
     add_json(parser)
-    parser.set_defaults(run=_close)
+    parser.set_defaults(run=_close, for_people=True)
 
 
 def _close(arguments: argparse.Namespace) -> Result:
@@ -240,7 +240,7 @@ def _close(arguments: argparse.Namespace) -> Result:
 def _add_reopen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("issue", metavar="ID")
     add_json(parser)
-    parser.set_defaults(run=_reopen)
+    parser.set_defaults(run=_reopen, for_people=True)
 
 
 def _reopen(arguments: argparse.Namespace) -> Result:

@@ -11,7 +11,7 @@ from tapeout.cli.parser import add_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `publish`."""
     add_json(parser)
-    parser.set_defaults(run=_publish)
+    parser.set_defaults(run=_publish, for_people=True)
 
 
 def _publish(arguments: argparse.Namespace) -> Result:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `stop`."""
     parser.add_argument("--now", action="store_true", help="kill the workers; what they did is saved all the same")
     add_json(parser)
-    parser.set_defaults(run=_stop)
+    parser.set_defaults(run=_stop, for_people=True)
 
 
 def _stop(arguments: argparse.Namespace) -> Result:

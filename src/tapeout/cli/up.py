@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detach", action="store_true", help="run in the background")
     parser.add_argument("--plain", action="store_true", help="a line an event instead of the live view")
     add_json(parser)
-    parser.set_defaults(run=_up)
+    parser.set_defaults(run=_up, for_people=True)
 
 
 def _up(arguments: argparse.Namespace) -> Result:
