@@ -166,6 +166,16 @@ def test_cut_off_work_is_resumed_and_failed_work_is_not() -> None:
     assert policy.resume_from([]) is None
 
 
+def test_an_attempt_without_work_neither_is_resumed_nor_hides_the_work_before_it() -> None:
+    saved = attempt("a-1", outcome="interrupted", base="b" * 40, head="c" * 40)
+    never_began = attempt("a-2", outcome="interrupted")
+    did_nothing = attempt("a-3", outcome="stopped", base="d" * 40, head="d" * 40)
+    assert policy.resume_from([saved, never_began, did_nothing]) == saved
+    assert policy.resume_from([never_began, did_nothing]) is None
+    failed = attempt("a-4", outcome="failed", base="b" * 40, head="e" * 40)
+    assert policy.resume_from([saved, failed, did_nothing]) is None
+
+
 def assignment(**fields: object) -> Assignment:
     checks = (CheckConfig(name="tests", kind="test", run="make test"),)
     plain = Assignment(issue=issue(), number=1, branch="main", checks=checks)

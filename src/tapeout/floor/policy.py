@@ -55,10 +55,13 @@ def resume_from(earlier: Sequence[Attempt]) -> Attempt | None:
 
     Work that was cut off goes on where it was. Work that failed its verdicts is left behind: a fresh session that is
     told what was tried does better than one that inherits it. Work that conflicts must be done again on the new main.
+    An attempt that was cut off before it did anything hides no work of the one before it.
     """
-    last = earlier[-1] if earlier else None
-    if last is not None and last.outcome in ("interrupted", "stopped") and last.head is not None:
-        return last
+    for attempt in reversed(earlier):
+        if attempt.outcome not in ("interrupted", "stopped"):
+            return None
+        if attempt.head is not None and attempt.head != attempt.base:
+            return attempt
     return None
 
 

@@ -1,10 +1,12 @@
 """What a worker tells the tracker while its agent works: milestones in the log, the rest in the live view only."""
 
+import contextlib
 import time
 
 import anyio
 
 from tapeout.agents import Text, ToolCall, Update, Usage
+from tapeout.base.errors import TapeoutError
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Lease
 
@@ -77,4 +79,5 @@ class Progress:
         self._shown = now
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ACTIVITY_LENGTH]
         used, size = (self._usage.used, self._usage.size) if self._usage else (None, None)
-        self._tracker.set_activity(self._attempt, line, used, size)
+        with contextlib.suppress(TapeoutError):  # a full disk, say: no reason to end an attempt
+            self._tracker.set_activity(self._attempt, line, used, size)

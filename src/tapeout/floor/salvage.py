@@ -4,14 +4,14 @@ Runs as a job of its own, so that the floor itself never looks into a workspace.
 """
 
 from tapeout.base import processes
+from tapeout.base.errors import UsageError
 from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
+from tapeout.config import FloorConfig
 from tapeout.floor import policy
 from tapeout.floor.worker import save_work, target_config, write_report
 from tapeout.tracker import Tracker
-
-MARK = "TAPEOUT_ATTEMPT"
-"""Variable that every process of an attempt has in its environment."""
+from tapeout.workspaces import ATTEMPT_VARIABLE
 
 
 def main(state_root: str, branch: str, attempt: str) -> None:
@@ -21,12 +21,21 @@ def main(state_root: str, branch: str, attempt: str) -> None:
         dead = tracker.attempt(attempt)
         if dead.outcome is not None or processes.is_alive(dead.pid, dead.pid_started):
             return
-        processes.end_marked(MARK, attempt)
+        processes.end_marked(ATTEMPT_VARIABLE, attempt)
         head = save_work(paths, attempt)
         point("salvage.saved")
         earlier = [one for one in tracker.budget_attempts(dead.issue) if one.id != attempt]
-        limits = target_config(paths, branch).floor
-        decision = policy.after_interruption("its worker died", earlier, limits)
-        if decision.give_up and tracker.issue(dead.issue).status == "open":
+        issue = tracker.issue(dead.issue)
+        why = "its worker died" if issue.lease_owner == attempt else "its lease was taken away"
+        decision = policy.after_interruption(why, earlier, _limits(paths, branch))
+        if decision.give_up and issue.status == "open":
             write_report(tracker, attempt, decision, head)
         tracker.end_dead_attempt(attempt, decision.outcome, decision.detail, head=head, give_up=decision.give_up)
+
+
+def _limits(paths: StatePaths, branch: str) -> FloorConfig:
+    """Those of the target branch; if its file is not valid any more, the usual ones: work is saved all the same."""
+    try:
+        return target_config(paths, branch).floor
+    except UsageError:
+        return FloorConfig()

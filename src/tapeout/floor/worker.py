@@ -4,8 +4,9 @@ It claims the issue, makes a workspace, starts the agent, prompts it, submits wh
 the verdict and lets the same session refine. What the agent says is kept in the transcript and believed nowhere.
 
 What may go wrong: the agent dies or hangs (the attempt ends as interrupted, its work is saved, the next one goes on
-from there); the lease is lost to somebody else (the worker saves the work and writes nothing more); a person stops the
-floor (the work is saved); this process is killed (the floor's salvage job saves the work).
+from there); the lease is lost to somebody else (the worker saves the work and writes nothing more: the floor's salvage
+job ends the attempt); a person stops the floor or closes the issue (the work is saved); `tapeout.toml` of the target
+branch is not valid any more (the queue stops and says so); this process is killed (the salvage job saves the work).
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import anyio.to_thread
 
 from tapeout import agents, gate, workspaces
 from tapeout.base import processes
-from tapeout.base.errors import Conflict, TapeoutError, cause_of
+from tapeout.base.errors import Conflict, TapeoutError, UsageError, cause_of
 from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
@@ -30,10 +31,18 @@ from tapeout.floor.progress import Progress
 from tapeout.floor.report import give_up_report
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Attempt, Change, Lease
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease
+
+RENEWALS = 3
+"""How often a lease is renewed in the time that it lives: two may fail."""
+
+CLOSED = policy.EndAttempt("stopped", "the issue was closed meanwhile")
 
 MAX_LOOK_SECONDS = 10.0
 """A verdict is looked for when the bell rings, and at the latest after this time."""
+
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(
@@ -41,9 +50,14 @@ def main(
 ) -> None:
     """Entry of the worker's process."""
     processes.become_subreaper()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until there is somebody to receive them
     paths = StatePaths(state_root)
     with Tracker.open(paths, f"worker:{attempt}") as tracker:
-        config = target_config(paths, branch)
+        try:
+            config = target_config(paths, branch)
+        except UsageError as error:  # no worker can begin until a person mends it
+            tracker.stop_queue(error.message)
+            return
         host, pid = socket.gethostname(), os.getpid()
         started = processes.start_time(pid)
         try:
@@ -82,34 +96,41 @@ class Worker:
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._lost_lease = False
+        self._ending = policy.EndAttempt("stopped", "stopped by a person")
 
     async def run(self) -> None:
         """Work until the attempt has ended in the tracker."""
-        ending = policy.EndAttempt("stopped", "stopped by a person")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._stop_on_signal, tasks.cancel_scope)
-            tasks.start_soon(self._renew_lease, tasks.cancel_scope)
-            tasks.start_soon(self._progress.show_late)
-            ending = await self._work()
-            tasks.cancel_scope.cancel()
-        with anyio.CancelScope(shield=True):
-            await self._end(ending)
+        with anyio.open_signal_receiver(*STOP_SIGNALS) as signals:  # to the end: no second signal cuts the saving short
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_on_signal, signals, tasks.cancel_scope)
+                tasks.start_soon(self._keep_lease, tasks.cancel_scope)
+                tasks.start_soon(self._progress.show_late)
+                self._ending = await self._work()
+                tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await self._end(self._ending)
 
-    async def _stop_on_signal(self, scope: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                scope.cancel()
-                return
+    async def _stop_on_signal(self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
+        async for _ in signals:
+            scope.cancel()
+            return
 
-    async def _renew_lease(self, scope: anyio.CancelScope) -> None:
+    async def _keep_lease(self, scope: anyio.CancelScope) -> None:
+        """Renew the lease; stop the work when it is lost, or when the issue was closed and so nobody wants it."""
         while True:
-            await anyio.sleep(self._limits.lease / 3)
+            await anyio.sleep(self._limits.lease / RENEWALS)
             try:
                 self._lease = self._tracker.renew(self._lease, self._limits.lease)
+                if self._tracker.issue(self._lease.issue).status == "open":
+                    continue
+                self._ending = CLOSED
             except Conflict:
                 self._lost_lease = True
-                scope.cancel()
-                return
+            except TapeoutError:  # a full disk, say: what follows may succeed before the lease runs out
+                continue
+            scope.cancel()
+            return
 
     async def _work(self) -> policy.EndAttempt:
         """From an empty workspace to a decision; agents' failures become decisions too."""
@@ -117,9 +138,17 @@ class Worker:
             async with self._session() as (session, workspace):
                 return await self._turns(session, workspace)
         except (TapeoutError, OSError, ExceptionGroup) as error:
-            reason = _one_line(cause_of(error))
-            self._progress.failed(reason)
-            return policy.after_interruption(reason, self._earlier, self._limits)
+            return self._after_error(cause_of(error))
+
+    def _after_error(self, error: Exception) -> policy.EndAttempt:
+        if isinstance(error, Conflict):  # the tracker refuses what a stale holder writes
+            self._lost_lease = True
+            return policy.EndAttempt("interrupted", error.message)
+        if self._tracker.issue(self._lease.issue).status == "closed":
+            return CLOSED
+        reason = _one_line(error)
+        self._progress.failed(reason)
+        return policy.after_interruption(reason, self._earlier, self._limits)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
@@ -195,7 +224,7 @@ class Worker:
         if change.state == "landed":
             return policy.EndAttempt("landed", "landed")
         if change.state == "withdrawn":
-            return policy.EndAttempt("stopped", "the issue was closed meanwhile")
+            return CLOSED
         verdict = change.verdict or {}
         if change.state == "conflict":
             return policy.after_conflict(verdict.get("paths", ()), self._earlier, self._limits)
@@ -214,7 +243,7 @@ class Worker:
             change = self._tracker.submit(self._lease, self._id, commit=pulled.commit, base=pulled.base)
             point("worker.submitted")
             self._progress.waiting()
-            while change.state in ("queued", "gating", "passed"):
+            while change.state in OPEN_CHANGE_STATES:
                 with anyio.move_on_after(MAX_LOOK_SECONDS):
                     await anyio.wait_readable(bell)
                 bell.clear()
