@@ -249,6 +249,28 @@ def test_deferral_and_leases_hide_an_issue_until_they_end(tracker: Tracker) -> N
     assert deferred.state(now) == "deferred"
 
 
+def test_what_the_floor_asks_all_the_time_costs_the_same_however_many_issues_there_are(tracker: Tracker) -> None:
+    def steps() -> int:
+        """Hundreds of steps of SQLite's virtual machine: no clock is asked."""
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        tracker._connection.set_progress_handler(count, 100)
+        tracker.next_wake(), tracker.ready(limit=4), tracker.changes(), tracker.attempts(running=True)
+        tracker._connection.set_progress_handler(None, 0)
+        return counted
+
+    later = time.time() + 1000
+    tracker.create_many([Draft("ready"), Draft("deferred", deferred_until=later)] * 10)
+    few = steps()
+    tracker.create_many([Draft("ready"), Draft("deferred", deferred_until=later + 1)] * 1000)
+    assert steps() <= few + 5
+    assert tracker.next_wake() == pytest.approx(later, abs=1)
+
+
 def test_epics_are_never_ready(tracker: Tracker) -> None:
     tracker.create(Draft("epic", type="epic"))
     assert titles(tracker) == []

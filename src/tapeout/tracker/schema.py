@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
@@ -60,6 +60,8 @@ CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
 CREATE INDEX issues_leased ON issues(lease_expires) WHERE lease_owner IS NOT NULL;
 CREATE INDEX issues_ready ON issues(priority, created_clock, id)
   WHERE status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
+CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL
+  AND status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
 CREATE INDEX labels_by_label ON labels(label, issue);
