@@ -120,6 +120,54 @@ def test_a_gate_that_dies_again_and_again_stops_the_queue(tracker: Tracker) -> N
     assert "the gate's process keeps dying" in (tracker.queue_stopped() or "")
 
 
+def begin_gating(tracker: Tracker) -> str:
+    """What the gate does first: what a dead one left goes back, and the first change of the queue is judged."""
+    for change in tracker.changes(("gating",)):
+        tracker.requeue(change.id)
+    change = tracker.changes()[0]
+    tracker.set_gating(change.id, COMMIT)
+    return change.id
+
+
+def give_up(tracker: Tracker, job: Job) -> None:
+    """What a worker does in place of work."""
+    tracker.end_attempt(begin(tracker, job), job.id, "failed", "no idea", give_up="no idea")
+
+
+def test_a_change_that_kills_the_gate_is_refused_and_the_others_land(tracker: Tracker) -> None:
+    submit_changes(tracker, 3)
+    deadly = tracker.changes()[0]
+
+    def gate(job: Job) -> None:
+        if job.id != GATE_JOB:
+            give_up(tracker, job)
+        elif (change := begin_gating(tracker)) != deadly.id:
+            tracker.record_verdict(change, COMMIT, {"passed": True, "reason": ""})
+            tracker.record_landed(change, COMMIT)
+
+    run_floor(tracker, gate)
+    assert tracker.queue_stopped() is None
+    refused = tracker.change(deadly.id)
+    assert (refused.state, tracker.counts().landed) == ("failed", 2)
+    assert refused.verdict is not None
+    assert "the gate's process died 3 times" in refused.verdict["reason"]
+    assert refused.verdict["findings"][0]["check"] == "gate"
+
+
+def test_a_gate_that_dies_of_every_change_blames_one_and_stops(tracker: Tracker) -> None:
+    submit_changes(tracker, 3)
+
+    def gate(job: Job) -> None:
+        if job.id == GATE_JOB:
+            begin_gating(tracker)
+        else:
+            give_up(tracker, job)
+
+    run_floor(tracker, gate)
+    assert "the gate's process keeps dying" in (tracker.queue_stopped() or "")
+    assert len(tracker.changes()) == 2
+
+
 def test_workers_that_die_before_they_begin_stop_the_queue_whatever_the_number_of_issues(tracker: Tracker) -> None:
     create(tracker, 50)
     started = run_floor(tracker, lambda job: None)

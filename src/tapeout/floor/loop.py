@@ -25,7 +25,7 @@ from tapeout.engine.local import LocalExecutor
 from tapeout.floor.dispatch import MAX_FAILURES, SALVAGE, Plan, Snapshot, plan_dispatch
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Attempt, Issue
+from tapeout.tracker.model import Attempt, Change, Issue
 
 GATE_JOB = "gate"
 FLUSH_SECONDS = 0.1
@@ -62,6 +62,8 @@ class _State:
     """Workers in a row that ended before they began."""
     gate_deaths: int = 0
     """Gate runs in a row that decided nothing."""
+    gate_killer: str | None = None
+    """Issue whose change was refused because the gate died of it; nothing was decided since."""
     gate_began_with: frozenset[str] = frozenset()
     """Changes that were in the queue when the gate was started."""
     stopping: bool = False
@@ -214,14 +216,28 @@ class Floor:
             self._tracker.record("cannot-save", {"attempt": attempt, "log": log}, self._tracker.attempt(attempt).issue)
 
     def _note_gate_gone(self) -> None:
-        """A gate process that decides nothing and does not say why has died; dying again and again stops the queue."""
+        """A gate process that decides nothing and does not say why has died. Dying of one change again and again
+        refuses that change; dying of others too, or before it judges one, stops the queue."""
         state = self._state
         if self._tracker.queue_stopped() is not None or not state.gate_began_with <= self._queued():
-            state.gate_deaths = 0
+            state.gate_deaths, state.gate_killer = 0, None
             return
         state.gate_deaths += 1
-        if state.gate_deaths == MAX_FAILURES:
+        if state.gate_deaths < MAX_FAILURES:
+            return
+        judged = self._tracker.changes(("gating",))
+        if judged and state.gate_killer in (None, judged[0].issue):
+            state.gate_deaths, state.gate_killer = 0, judged[0].issue
+            self._refuse_killer(judged[0])
+        else:  # without a change, or of another one too: the machine is at fault
             self._tracker.stop_queue(f"the gate's process keeps dying: see {self._log(GATE_JOB)}")
+
+    def _refuse_killer(self, change: Change) -> None:
+        """A change whose code kills whoever judges it must not keep all others from landing."""
+        reason = f"the gate's process died {MAX_FAILURES} times while it judged this change"
+        finding = {"check": GATE_JOB, "reason": reason, "excerpt": f"See {self._log(GATE_JOB)}"}
+        verdict = {"passed": False, "reason": reason, "findings": [finding]}
+        self._tracker.record_verdict(change.id, change.candidate or "", verdict)
 
     def _queued(self) -> frozenset[str]:
         return frozenset(change.id for change in self._tracker.changes())
