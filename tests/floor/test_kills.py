@@ -143,6 +143,18 @@ def test_ctrl_c_stops_cleanly_saves_the_work_and_the_next_floor_goes_on(bench: W
     assert_all_landed_once(bench, [issue])
 
 
+def test_stop_now_kills_at_once_and_is_nobodys_failure(bench: Workbench) -> None:
+    issue = bench.new("Hang", script(turn(step(write="half", text="1"), step(hang=True, deaf=True))))
+    floor = bench.start("up")
+    with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
+        wait_for(bell, lambda: half(bench))
+        bench.run("stop", "--now")
+        floor.communicate(timeout=30)
+        attempt = tracker.attempts(issue)[0]
+        assert attempt.outcome == "stopped"
+        assert "half" in bench.hub[attempt.head or ""].tree
+
+
 def test_a_killed_fork_server_is_replaced(bench: Workbench) -> None:
     first = bench.new("First", writes("first.txt"))
     floor = bench.start("up")

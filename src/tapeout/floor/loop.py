@@ -139,8 +139,9 @@ class Floor:
         settings = self._settings
         state_root, repository = settings.paths.root, settings.repository
         for attempt in plan.salvage:
-            job = Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", (state_root, settings.branch, attempt.id))
-            await self._executor.submit(job)
+            by_person = "yes" if self._state.stopping else ""
+            words = (state_root, settings.branch, attempt.id, by_person)
+            await self._executor.submit(Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", words))
         for issue in plan.start:
             await self._start_worker(issue)
         if plan.gate:

@@ -13,9 +13,15 @@ from tapeout.floor.worker import save_work, target_config, write_report
 from tapeout.tracker import Tracker
 from tapeout.workspaces import ATTEMPT_VARIABLE
 
+STOPPED = policy.EndAttempt("stopped", "stopped by a person")
 
-def main(state_root: str, branch: str, attempt: str) -> None:
-    """Entry of the salvage job; safe to run again after it was killed itself."""
+
+def main(state_root: str, branch: str, attempt: str, by_person: str = "") -> None:
+    """Entry of the salvage job; safe to run again after it was killed itself.
+
+    Args:
+        by_person: not empty when a person had the worker killed, which is nobody's failure.
+    """
     paths = StatePaths(state_root)
     with Tracker.open(paths, f"salvage:{attempt}") as tracker:
         dead = tracker.attempt(attempt)
@@ -27,7 +33,7 @@ def main(state_root: str, branch: str, attempt: str) -> None:
         earlier = [one for one in tracker.budget_attempts(dead.issue) if one.id != attempt]
         issue = tracker.issue(dead.issue)
         why = "its worker died" if issue.lease_owner == attempt else "its lease was taken away"
-        decision = policy.after_interruption(why, earlier, _limits(paths, branch))
+        decision = STOPPED if by_person else policy.after_interruption(why, earlier, _limits(paths, branch))
         if decision.give_up and issue.status == "open":
             write_report(tracker, attempt, decision, head)
         tracker.end_dead_attempt(attempt, decision.outcome, decision.detail, head=head, give_up=decision.give_up)

@@ -131,7 +131,11 @@ class _Publication:
         if pushed.exit_code == 0 and not pushed.timed_out:
             return Published(commit)
         if "[rejected]" in pushed.output:
-            return Skipped(f"{self._branch} of {remote} has commits that the landed work lacks: pull them first")
+            pulls = (f"git pull --no-rebase {source} {self._branch}" for source in (remote, self._paths.hub))
+            return Skipped(
+                f"{self._branch} of {remote} has commits that the landed work lacks: run `{' && '.join(pulls)}` on your"
+                f" {self._branch}, and it is adopted"
+            )
         return Skipped(f"cannot push to {remote}: {complaint(pushed)}")
 
     def _fetch(self) -> None:
