@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -225,6 +226,33 @@ def test_a_killed_server_is_replaced_and_its_jobs_go_on(tmp_path: Path) -> None:
             assert {await executor.next_gone(), await executor.next_gone()} == {"before", "after"}
 
     anyio.run(main)
+
+
+FAILS = f"""
+import sys, anyio
+from tapeout.engine import Job
+from tapeout.engine.local import LocalExecutor
+from {HERE} import appears, sleep_on
+from pathlib import Path
+
+async def main():
+    folder = Path(sys.argv[1])
+    async with LocalExecutor("{HERE}", sys.argv[1]) as executor:
+        await executor.submit(Job("long", "{HERE}:sleep_on", (str(folder / "here"),)))
+        await appears(folder, "here")
+        raise ValueError("the floor broke")
+
+anyio.run(main)
+"""
+
+
+def test_an_error_ends_the_program_at_once_though_jobs_run_and_is_seen(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS, str(tmp_path)], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    os.kill(int((tmp_path / "here").read_text()), signal.SIGKILL)
+    assert done.returncode == 1
+    assert "the floor broke" in done.stderr
 
 
 def test_a_start_that_fails_gives_the_standard_streams_back(

@@ -135,6 +135,21 @@ def test_the_end_of_a_run_says_what_was_not_published(bench: Workbench) -> None:
     assert "not published" in bench.up().stdout
 
 
+def test_a_floor_whose_output_nobody_reads_goes_on(bench: Workbench) -> None:
+    issue = bench.new("Write a", writes("a.txt"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [*bench.command, "up", "--until-idle", "--plain"]
+    try:
+        done = subprocess.run(
+            words, cwd=bench.root, env=bench.environment, stdout=writer, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bench.landings() == {issue: 1}
+
+
 def test_files_of_the_repository_are_never_imported(bench: Workbench, tmp_path: Path) -> None:
     canary = f"open({str(tmp_path / 'canary')!r}, 'w')\n"
     names = ("selectors", "socket", "pydantic", "tapeout", "json", "acp", "sitecustomize", "pygit2")

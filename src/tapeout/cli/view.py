@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tapeout.base.paths import StatePaths
-from tapeout.cli.output import duration, printable
+from tapeout.cli.output import discard, duration, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,13 +18,19 @@ REFRESH_SECONDS = 0.25
 
 
 async def show(kind: str, paths: StatePaths) -> None:
-    """Show what happens until cancelled; `kind` is `live`, `plain` or `none`."""
+    """Show what happens until cancelled; `kind` is `live`, `plain` or `none`.
+
+    Ends when the output is closed or full: the floor goes on with nobody watching.
+    """
     if kind == "none":
         return
     from tapeout.tracker import Tracker
 
     with Tracker.open(paths, "view") as tracker:
-        await (_live(tracker, paths) if kind == "live" else _plain(tracker, paths))
+        try:
+            await (_live(tracker, paths) if kind == "live" else _plain(tracker, paths))
+        except OSError:
+            discard()  # what the stream still holds would fail every later flush, that before a fork too
 
 
 async def _plain(tracker: "Tracker", paths: StatePaths) -> None:

@@ -70,12 +70,13 @@ class LocalExecutor:
     ) -> bool | None:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
-        handled = await self._tasks.__aexit__(kind, error, trace)
-        self._send_gone.close()
-        self._receive_gone.close()
-        _forget_owned(self._owned)
-        self._resources.close()
-        return handled
+        try:
+            return await self._tasks.__aexit__(kind, error, trace)
+        finally:  # the group raises what ended the block
+            self._send_gone.close()
+            self._receive_gone.close()
+            _forget_owned(self._owned)
+            self._resources.close()
 
     async def submit(self, job: Job) -> Running:
         """Start a job."""
@@ -186,7 +187,8 @@ def _private_output(log: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # nobody reads it any more, or the disk is full
+            sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout = stdout
         for descriptor, original in zip((1, 2), originals, strict=True):
