@@ -3,11 +3,16 @@
 import argparse
 import json
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tapeout.base.errors import NotAllowed
-from tapeout.cli.context import Context, actor, here
+from tapeout.base.errors import EnvironmentProblem, NotAllowed
+from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
 from tapeout.cli.parser import add_json
+
+if TYPE_CHECKING:
+    from tapeout.config import CheckConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,40 +24,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> Result:
+    from tapeout import agents
     from tapeout.config import CONFIG_FILE, parse_config
     from tapeout.gate.discover import FILES, discover
     from tapeout.tracker import Tracker
 
     context = here()
-    root = context.repository.root
+    root, git_dir = context.repository
+    if root == git_dir:
+        raise EnvironmentProblem(f"{root} is a bare repository", hint="run `tapeout init` in a clone and push the file")
     path = os.path.join(root, CONFIG_FILE)
     if os.path.exists(path) and not arguments.force:
         raise NotAllowed(f"{path} exists", hint="edit it, or replace it with --force")
     files = {name: _read(os.path.join(root, name)) for name in FILES if os.path.isfile(os.path.join(root, name))}
     checks = discover(files, frozenset(os.listdir(root)))
-    lines = [
-        "# What Tapeout asks of this repository. The file on the target branch is the one that counts.",
-        "# All fields: docs/reference/configuration.md",
-        "",
-        "[project]",
-        f"branch = {json.dumps(_branch(context))}",
-        "",
-        "[floor]",
-        f"agent = {json.dumps(arguments.agent)}",
-        "workers = 8",
-    ]
-    for check in checks:
-        lines += ["", "[[check]]", f"name = {json.dumps(check.name)}", f"kind = {json.dumps(check.kind)}"]
-        lines += [f"run = {json.dumps(check.run)}", f'timeout = "{check.timeout / 60:.0f}m"']
-    if not checks:
-        lines += _EXAMPLE
-    text = "\n".join(lines) + "\n"
-    if checks:
-        parse_config(text)  # what we write is always valid
+    text = _text(_branch(root), arguments.agent, checks)
+    config = parse_config(text if checks else f"{text}[[check]]\nname = 'none'\nrun = 'false'\n")
+    agents.resolve(arguments.agent, config)  # what we write is always valid, but for a check where none was found
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     Tracker.open(context.paths, actor()).close()
     return Result({"file": path, "checks": [check.name for check in checks]}, _say(path, [c.name for c in checks]))
+
+
+def _text(branch: str, agent: str, checks: "Sequence[CheckConfig]") -> str:
+    lines = [
+        "# What Tapeout asks of this repository. The file on the target branch is the one that counts.",
+        "# All fields: docs/reference/configuration.md of Tapeout",
+        "",
+        "[project]",
+        f"branch = {_quoted(branch)}",
+        "",
+        "[floor]",
+        f"agent = {_quoted(agent)}",
+        "workers = 8",
+    ]
+    for check in checks:
+        lines += ["", "[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
+        lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
+    return "\n".join([*lines, *([] if checks else _EXAMPLE)]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML: as in JSON, but that characters beyond 16 bits stand as they are."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 _EXAMPLE = [
@@ -83,8 +98,13 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def _branch(context: Context) -> str:
-    """The branch that is checked out, or `main`."""
-    head = os.path.join(context.repository.git_dir, "HEAD")
-    content = _read(head).strip() if os.path.exists(head) else ""
-    return content.removeprefix("ref: refs/heads/") if content.startswith("ref: refs/heads/") else "main"
+def _branch(root: str) -> str:
+    """The branch that is checked out here, or `main`."""
+    import pygit2
+
+    try:
+        target = pygit2.Repository(root).references["HEAD"].raw_target
+    except (pygit2.GitError, KeyError) as error:
+        raise EnvironmentProblem(f"cannot read the repository {root}: {error}") from error
+    name = target.decode(errors="replace") if isinstance(target, bytes) else ""
+    return name.removeprefix("refs/heads/") or "main"
