@@ -19,11 +19,10 @@ WRITES: list[Callable[[Tracker, Lease], object]] = [
     lambda tracker, lease: tracker.update_attempt(lease, "a-1", rounds=1),
     lambda tracker, lease: tracker.submit(lease, "a-1", commit="c1", base="b1"),
     lambda tracker, lease: tracker.end_attempt(lease, "a-1", "failed", "x"),
-    lambda tracker, lease: tracker.give_up(lease, "x"),
     lambda tracker, lease: tracker.renew(lease),
     lambda tracker, lease: tracker.release(lease),
 ]
-NAMES = ["start", "update", "submit", "end", "give-up", "renew", "release"]
+NAMES = ["start", "update", "submit", "end", "renew", "release"]
 
 TAKEN: list[Callable[[Tracker, Lease], object]] = [
     lambda tracker, lease: tracker.claim(lease.issue, "a-2"),

@@ -1,7 +1,8 @@
 """Packing our own repository, under our own lock: git's own collection is off (`gc.auto = 0`).
 
 Every batch of the log and every pulled change adds loose objects, and every clone links each of them: without packing a
-floor that runs for days would get slower with each hour. Nothing is ever dropped: what no ref reaches is packed with the rest.
+floor that runs for days would get slower with each hour. Nothing is ever dropped: what no ref reaches is packed with
+the rest.
 
 What may go wrong: somebody links objects file by file while packing moves them into a pack, and would get neither. So
 those hold the lock shared (`linking`), and packing, which can wait for a better moment, takes it only when it is free.

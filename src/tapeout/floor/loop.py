@@ -90,7 +90,7 @@ class Floor:
             await self._cycle(tasks)
             tasks.cancel_scope.cancel()
         await self._executor.end_orphans()
-        self._tracker.flush()
+        self._flush()
         lost = [attempt for attempt, tries in self._state.salvages.items() if tries >= MAX_FAILURES]
         if lost and self._settings.until_idle:
             raise EnvironmentProblem(
@@ -177,6 +177,11 @@ class Floor:
             self._bell.clear()
             self._wake.set()
             await anyio.sleep(FLUSH_SECONDS)
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write to git; what cannot be written now, on a full disk say, waits in the index and ends no floor."""
+        with contextlib.suppress(EnvironmentProblem):
             self._tracker.flush()
 
     async def _watch_jobs(self) -> None:

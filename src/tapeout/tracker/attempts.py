@@ -25,23 +25,20 @@ class AttemptCommands(LeaseCommands):
             if not queries.is_ready(self._connection, issue, time.time()):
                 raise Conflict(f"{issue} is not ready any more")
             lease = self._grant(queries.issue(self._connection, issue), attempt, seconds)
-            number = len(queries.attempts(self._connection, issue=issue)) + 1
-            data = {"attempt": attempt, "number": number, "agent": agent}
-            data |= {"host": host, "pid": pid, "pid_started": pid_started}
-            self._append(issue, "attempt-started", data)
-            return lease, queries.attempt(self._connection, attempt)
+            return lease, self._begin(issue, attempt, agent=agent, host=host, pid=pid, pid_started=pid_started)
 
     def start_attempt(
         self, lease: Lease, attempt: str, *, agent: str, host: str, pid: int, pid_started: float
     ) -> Attempt:
-        """Begin an attempt on the leased issue; its number counts up from 1."""
+        """Begin an attempt under a lease that was taken before, such as a person's; its number counts up from 1."""
         with self._writing():
             self._fence(lease)
-            number = len(queries.attempts(self._connection, issue=lease.issue)) + 1
-            data = {"attempt": attempt, "number": number, "agent": agent}
-            data |= {"host": host, "pid": pid, "pid_started": pid_started}
-            self._append(lease.issue, "attempt-started", data)
-            return queries.attempt(self._connection, attempt)
+            return self._begin(lease.issue, attempt, agent=agent, host=host, pid=pid, pid_started=pid_started)
+
+    def _begin(self, issue: str, attempt: str, **identity: Any) -> Attempt:
+        number = len(queries.attempts(self._connection, issue=issue)) + 1
+        self._append(issue, "attempt-started", {"attempt": attempt, "number": number, **identity})
+        return queries.attempt(self._connection, attempt)
 
     def update_attempt(self, lease: Lease, attempt: str, **fields: Any) -> None:
         """Report progress: any of state, base, head, rounds, tokens_used, tokens_window."""
@@ -145,13 +142,6 @@ class AttemptCommands(LeaseCommands):
         with self._reading() as connection:
             rows = connection.execute("SELECT attempt, text, used, window FROM activity").fetchall()
             return {row[0]: (row[1], row[2], row[3]) for row in rows}
-
-    def give_up(self, lease: Lease, reason: str) -> None:
-        """Mark the leased issue as one that needs a person, and release it."""
-        with self._writing():
-            self._fence(lease)
-            self._append(lease.issue, "gave-up", {"reason": reason})
-            self._append(lease.issue, "released", {"token": lease.token})
 
     def _open_changes(self, issue: str) -> list[Change]:
         return queries.changes(self._connection, states=OPEN_CHANGE_STATES, issue=issue)

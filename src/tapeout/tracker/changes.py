@@ -83,17 +83,6 @@ class ChangeCommands(Store):
             row = connection.execute("SELECT value FROM meta WHERE key = 'queue-stopped'").fetchone()
             return str(row[0]) if row else None
 
-    def gate_seconds(self, last: int = 50) -> float | None:
-        """Median duration in seconds of the newest gate runs, or None when there was none."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT json_extract(verdict, '$.seconds') AS s FROM changes WHERE verdict IS NOT NULL AND s IS NOT"
-                " NULL ORDER BY submitted_at DESC LIMIT ?",
-                (last,),
-            ).fetchall()
-        values = sorted(row[0] for row in rows)
-        return values[len(values) // 2] if values else None
-
     def _move(self, change: str, state: ChangeState, **data: Any) -> None:
         with self._writing():
             current = self._expect(change, state)
