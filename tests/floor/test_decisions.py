@@ -213,11 +213,21 @@ def test_refinements_carry_the_findings() -> None:
 @given(st.text(max_size=400), st.integers(1, 30))
 def test_clipping_keeps_whole_lines_within_the_budget(text: str, tokens: int) -> None:
     kept = clip(text, tokens)
-    if kept != text.strip():
+    first = (text.strip().splitlines() or [""])[0]
+    if kept != text.strip() and len(first) >= tokens * 4:
+        assert kept.startswith(first[: tokens * 4] + "\n[")
+    elif kept != text.strip():
         *lines, note = kept.splitlines()
         assert note.endswith("more lines left out]")
         assert lines == text.strip().splitlines()[: len(lines)]
         assert sum(len(line) + 1 for line in lines) <= tokens * 4
+
+
+def test_a_body_of_one_endless_line_is_not_left_out_whole() -> None:
+    assert (
+        clip("word " * 20 + "\nmore", 5)
+        == "word word word word \n[80 more characters of this line and 1 more lines left out]"
+    )
 
 
 def test_the_report_names_every_attempt_and_what_a_person_can_do() -> None:
@@ -238,3 +248,15 @@ def test_the_report_names_every_attempt_and_what_a_person_can_do() -> None:
 )
 def test_the_final_table_says_what_became_of_an_issue(subject: Issue, result: str) -> None:
     assert outcome_of(subject, [attempt(outcome="landed")], []).result == result
+
+
+def test_an_empty_turn_is_told_of_and_a_cut_off_one_is_not_taken_for_it() -> None:
+    landed = issue(status="closed", resolution="landed")
+    good = attempt("a-2", outcome="landed", rounds=1)
+    changes = [change("c2", "a-2", "landed")]
+    stopped = attempt("a-1", outcome="stopped", detail="stopped by a person")
+    assert outcome_of(landed, [stopped, good], changes).note == "stopped by a person"
+    talked = attempt("a-1", outcome="failed")
+    assert outcome_of(landed, [talked, good], changes).note == "a turn ended without a change"
+    before_reopening = change("c1", "a-0", "failed", verdict={"passed": False, "reason": "tests"})
+    assert outcome_of(landed, [good], [before_reopening, *changes]).note == ""

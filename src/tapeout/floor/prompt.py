@@ -77,7 +77,8 @@ def refinement_prompt(verdict: Mapping[str, Any], round_number: int, rounds: int
 
 
 def clip(text: str, tokens: int) -> str:
-    """`text` within a budget, cut between lines; says how much was left out."""
+    """`text` within a budget, cut between lines, or inside the first one if that is too long; says how much was left
+    out."""
     text = text.strip()
     limit = tokens * CHARACTERS_A_TOKEN
     if len(text) <= limit:
@@ -85,6 +86,9 @@ def clip(text: str, tokens: int) -> str:
     kept: list[str] = []
     used = 0
     lines = text.splitlines()
+    if len(lines[0]) >= limit:
+        left = f"[{len(lines[0]) - limit} more characters of this line"
+        return f"{lines[0][:limit]}\n{left}{f' and {len(lines) - 1} more lines' if lines[1:] else ''} left out]"
     for line in lines:
         used += len(line) + 1
         if used > limit:

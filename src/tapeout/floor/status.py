@@ -153,14 +153,26 @@ def summarize(tracker: Tracker, since: float) -> RunSummary:
 
 
 def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Change]) -> IssueOutcome:
-    """What became of one issue."""
-    refused = [c for c in sorted(changes, key=lambda c: c.submitted_at) if c.state in ("failed", "conflict")]
+    """What became of one issue.
+
+    Args:
+        attempts: those that count against its budget; changes of others are left out.
+    """
+    counted = {attempt.id for attempt in attempts}
+    ordered = sorted((change for change in changes if change.attempt in counted), key=lambda one: one.submitted_at)
+    refused = [change for change in ordered if change.state in ("failed", "conflict")]
     notes = [str((change.verdict or {}).get("reason", change.state)) for change in refused]
     notes += [attempt.detail for attempt in attempts if attempt.outcome in ("interrupted", "stopped")]
-    rounds = sum(attempt.rounds for attempt in attempts)
-    if rounds > len(changes) and not any(attempt.outcome == "interrupted" for attempt in attempts):
+    if any(_had_empty_turn(attempt, changes) for attempt in attempts):
         notes.append("a turn ended without a change")
+    rounds = sum(attempt.rounds for attempt in attempts)
     if issue.needs_person:
         return IssueOutcome(issue.id, issue.title, "given up", len(attempts), rounds, issue.needs_person)
     result = "landed" if issue.resolution == "landed" else "closed"
     return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
+
+
+def _had_empty_turn(attempt: Attempt, changes: Sequence[Change]) -> bool:
+    """Whether a prompt of an attempt that nobody cut off led to no change."""
+    submitted = sum(change.attempt == attempt.id for change in changes)
+    return attempt.outcome not in (None, "interrupted", "stopped") and attempt.rounds > submitted
