@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 
+from tapeout.base.errors import UsageError
 from tapeout.cli.output import Result
 from tapeout.cli.parser import add_json
 
@@ -26,6 +27,8 @@ def _demo(arguments: argparse.Namespace) -> Result:
     from tapeout.cli.up import run_data, run_floor, run_text
     from tapeout.tracker import Tracker
 
+    if not 1 <= arguments.workers <= 256:
+        raise UsageError("--workers should be 1 to 256")
     folder = os.path.abspath(arguments.keep or os.path.join(tempfile.mkdtemp(prefix="tapeout-demo-"), "ledgerline"))
     demo.make_repository(folder)
     # The sample's checks call `python3`: let them find the one that runs this, whatever the machine calls it.

@@ -94,7 +94,7 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
             summary = summarize(tracker, started)
             stopped = tracker.queue_stopped()
     if stopped and until_idle:
-        raise EnvironmentProblem(f"the gate stopped: {stopped}", hint="mend that and run `tapeout up` again")
+        raise EnvironmentProblem(f"the queue stopped: {stopped}", hint="mend that and run `tapeout up` again")
     return FloorRun(summary, time.time() - started, unpublished)
 
 

@@ -184,9 +184,7 @@ class Taker:
             return None
         is_folder = stat.S_ISDIR(found.st_mode)
         if is_folder and old is not None and old.mode == SUBMODULE:
-            # A link to a commit that nobody else has: its files are all there is of it.
-            files = None if where in self._modules else self._subfolder(folder, where, name, None, False, depth)
-            return files or old
+            return self._submodule(folder, where, name, old, depth)
         committed_as_such = old is not None and (old.mode == FOLDER) == is_folder
         ignored = ignored or (not committed_as_such and self.rules.ignores(where, is_folder))
         if ignored and old is None:
@@ -196,9 +194,14 @@ class Taker:
             return self._subfolder(folder, where, name, below, ignored, depth)
         taken = self._leaf(folder, where, name, found, old)
         self._files += taken is not None
-        if taken and old and (old.id, trees.as_checked_out(old.mode)) == (taken.id, taken.mode):
-            return old
-        return taken
+        return old if _is_checked_out_as(old, taken) else taken
+
+    def _submodule(self, folder: int, path: bytes, name: bytes, link: Entry, depth: int) -> Entry:
+        """What the project declares stays a link. Of any other one, which links to a commit that nobody else has, the
+        files are all there is."""
+        if path in self._modules:
+            return link
+        return self._subfolder(folder, path, name, None, False, depth) or link
 
     def _subfolder(
         self, folder: int, path: bytes, name: bytes, committed: bytes | None, ignored: bool, depth: int
@@ -272,3 +275,10 @@ class Taker:
         """Note that a path is not taken, and why; what is kept in its place."""
         self._skipped.append(f"{os.fsdecode(path) or '.'}: {reason or 'unknown error'}")
         return kept
+
+
+def _is_checked_out_as(committed: Entry | None, found: Entry | None) -> bool:
+    """Whether what was found is just what checking out the committed entry gives."""
+    if committed is None or found is None:
+        return False
+    return (committed.id, trees.as_checked_out(committed.mode)) == (found.id, found.mode)
