@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from tapeout.base.errors import TapeoutError, cause_of
 from tapeout.cli import output
-from tapeout.cli.context import refuse_agents
 from tapeout.cli.parser import parse
 
 
@@ -29,6 +28,8 @@ def _run(words: Sequence[str], as_json: bool) -> int:
     try:
         arguments = parse(words)
         if getattr(arguments, "for_people", False) or getattr(arguments, "rebuild", False):
+            from tapeout.cli.context import refuse_agents
+
             refuse_agents()
         output.show(arguments.run(arguments), as_json=as_json)
         output.flush()
