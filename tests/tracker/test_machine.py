@@ -303,9 +303,9 @@ class TrackerMachine(RuleBasedStateMachine):
         connection.close()
         assert rows() == expected
         self.tracker.flush()
-        from tapeout.tracker import gitlog
+        from tapeout.tracker import rebuild
 
-        gitlog.rebuild(self.paths)
+        rebuild.rebuild(self.paths)
         assert rows() == expected
         assert self.tracker.counts().open == sum(one.closed is None for one in self.model.values())
 

@@ -48,10 +48,11 @@ class LeaseCommands(Store):
         """
         with self._writing():
             self._fence(lease)
-            expires = _expiry(seconds)
+            now = time.time()
+            expires = _expiry(seconds, now)
             self._connection.execute(
-                "UPDATE issues SET lease_expires = ? WHERE id = ? AND lease_owner IS NOT NULL",
-                (expires, lease.issue),
+                "UPDATE issues SET lease_expires = ?, lease_granted = ? WHERE id = ? AND lease_owner IS NOT NULL",
+                (expires, now, lease.issue),
             )
             return lease._replace(expires=expires)
 
@@ -63,7 +64,7 @@ class LeaseCommands(Store):
         """
         with self._writing():
             self._fence(lease)
-            self._append(lease.issue, "released", {"token": lease.token})
+            self._append(lease.issue, "released", {"token": lease.token, "owner": lease.owner})
 
     def release_issue(self, prefix: str, owner: str, *, force: bool = False) -> Issue:
         """Release the lease that `owner` holds, or anybody's with `force`: that holder's later writes are refused."""
@@ -80,8 +81,9 @@ class LeaseCommands(Store):
             return queries.issue(self._connection, issue.id)
 
     def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
-        lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds))
-        data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires}
+        now = time.time()
+        lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds, now))
+        data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires, "granted": now}
         self._append(issue.id, "claimed", data)
         return lease
 
@@ -101,14 +103,14 @@ class LeaseCommands(Store):
         return issue
 
 
-def _expiry(seconds: float) -> float:
+def _expiry(seconds: float, now: float) -> float:
     if not 0 <= seconds <= MAX_LEASE_SECONDS:  # also refuses NaN
         raise UsageError(f"a lease of {seconds} seconds: it should be between 0 and {MAX_LEASE_SECONDS:.0f}")
-    return time.time() + seconds
+    return now + seconds
 
 
 def _refuse_held(issue: Issue, owner: str) -> None:
-    if issue.lease_owner is not None and (issue.lease_expires or 0) > time.time():
+    if issue.is_leased(time.time()):
         hint = "you hold it already" if issue.lease_owner == owner else None
         raise Conflict(_held(issue), hint=hint)
 
