@@ -80,7 +80,7 @@ def test_an_operation_survives_the_log(operation: Operation) -> None:
         '["r.1",1,"a","i","k",{"title":"\\ud800"}]',
         '["r.1",1,"a","i","k",{},"2"]',
         '["r.1",1,"a","i","k",{},1,1]',
-    ],  # fmt: skip
+    ],
 )
 def test_a_line_that_is_no_operation_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not an operation"):
