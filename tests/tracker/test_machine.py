@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, fold
+from tapeout.tracker import Draft, Tracker, fold, waiting
 from tapeout.tracker.model import Lease
 from tests.tracker.tools import contents
 
@@ -300,6 +300,7 @@ class TrackerMachine(RuleBasedStateMachine):
         connection = sqlite3.connect(self.paths.tracker_db, isolation_level=None)
         for issue in self.model:
             fold.refold(connection, issue)
+            waiting.after_merge(connection, [issue])
         connection.close()
         assert rows() == expected
         self.tracker.flush()

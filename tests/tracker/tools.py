@@ -11,7 +11,7 @@ import pygit2
 
 from tapeout.base.paths import StatePaths
 
-TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attempts", "changes")
+TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attachments", "attempts", "changes")
 FILES = ("", "-wal", "-shm")
 
 

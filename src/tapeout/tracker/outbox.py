@@ -5,13 +5,11 @@ leaves nothing behind that the next one would not write.
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 
-from tapeout.base.errors import Busy
+from tapeout.base import locks
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import fold, gitlog, schema
 from tapeout.tracker.operations import Operation
@@ -151,31 +149,16 @@ def _pack(paths: StatePaths) -> None:
         pack_if_scattered(paths.tracker_git)
 
 
-@contextlib.contextmanager
-def _flush_lock(paths: StatePaths) -> Iterator[bool]:
+def _flush_lock(paths: StatePaths) -> contextlib.AbstractContextManager[bool]:
     """Try the flush lock; yields whether it is ours."""
-    with open(os.path.join(paths.root, "flush.lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+    return locks.attempt(os.path.join(paths.root, "flush.lock"))
 
 
-@contextlib.contextmanager
-def flush_lock_patiently(paths: StatePaths) -> Iterator[None]:
+def flush_lock_patiently(paths: StatePaths) -> contextlib.AbstractContextManager[None]:
     """Hold the flush lock: nobody else writes to the log's repository.
 
     Raises:
         Busy: whoever holds it does not let go.
     """
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        with _flush_lock(paths) as held:
-            if held:
-                yield
-                return
-        if time.monotonic() > deadline:
-            raise Busy(f"another process keeps writing to {paths.tracker_git}", hint="try again")
-        time.sleep(0.02)
+    problem = f"another process keeps writing to {paths.tracker_git}"
+    return locks.patiently(os.path.join(paths.root, "flush.lock"), LOCK_SECONDS, problem)
