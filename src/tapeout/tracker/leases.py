@@ -80,6 +80,16 @@ class LeaseCommands(Store):
             self._append(issue.id, "released", {"token": token})
             return queries.issue(self._connection, issue.id)
 
+    def note_held_elsewhere(self, issue: str, owner: str, expires: float) -> None:
+        """Another clone holds an issue, as the remote says: until then it is not ready here. That is in the index only:
+        the other clone's claim reaches the log when it is exchanged."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE issues SET lease_owner = ?, lease_expires = ?, lease_granted = ? WHERE id = ?"
+                " AND (lease_owner IS NULL OR lease_expires <= ?)",
+                (owner, expires, time.time(), issue, time.time()),
+            )
+
     def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
         now = time.time()
         lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds, now))
@@ -118,5 +128,9 @@ def _refuse_held(issue: Issue, owner: str) -> None:
 def _held(issue: Issue) -> str:
     if issue.lease_owner is None:
         return f"{issue.id} is held by nobody now"
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(issue.lease_expires or 0))
-    return f"{issue.id} is held by {issue.lease_owner} until {until}"
+    return f"{issue.id} is held by {issue.lease_owner} until {held_until(issue.lease_expires or 0)}"
+
+
+def held_until(expires: float) -> str:
+    """The end of a lease, for people, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))

@@ -1,9 +1,10 @@
 """Bringing operations of other replicas into the index: any of them, in any order, always with the same result."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from tapeout.tracker import fold, waiting
+from tapeout.tracker import fold, knowledge, waiting
 from tapeout.tracker.operations import Operation, encode_data
 
 CLOCK_TRUST_SECONDS = 86_400.0
@@ -37,6 +38,7 @@ def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: 
             concerned.add(issue)
     waiting.after_merge(connection, concerned)
     _follow_clock(connection, fresh, now)
+    _note_heard(connection, fresh)
     return fresh
 
 
@@ -69,6 +71,15 @@ def _follow_clock(connection: sqlite3.Connection, operations: Sequence[Operation
         connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'", (max(clocks),))
 
 
+def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+    """Remember for the next operation of our own what it is written in knowledge of."""
+    text = connection.execute("SELECT value FROM meta WHERE key = 'heard'").fetchone()[0]
+    heard = json.loads(text) if text else {}
+    heard |= knowledge.newest_numbers(operations)
+    if heard:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'heard'", (json.dumps(heard),))
+
+
 def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
     """Store and apply all operations of a tracker, in the order of the fold, in an empty index."""
     store(connection, operations)
@@ -76,3 +87,4 @@ def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: f
         fold.apply_logged(connection, operation)
     waiting.settle_all(connection)
     _follow_clock(connection, operations, now)
+    _note_heard(connection, operations)

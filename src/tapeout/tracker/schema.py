@@ -34,6 +34,7 @@ CREATE TABLE operations(
   act INTEGER NOT NULL
 );
 CREATE INDEX operations_by_issue ON operations(issue, clock, id);
+CREATE INDEX operations_heard ON operations(id) WHERE kind = 'heard';
 
 CREATE TABLE issues(
   id TEXT PRIMARY KEY,
@@ -271,7 +272,7 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
         with transaction(connection, temporary):
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("replica", ""), ("number", 0), ("clock", 0), ("flushed", 0), ("file", 0)],
+                [("replica", ""), ("number", 0), ("clock", 0), ("flushed", 0), ("file", 0), ("heard", "")],
             )
             new_replica(connection)
             fill(connection)

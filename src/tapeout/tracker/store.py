@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tapeout.base.errors import TapeoutError, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import doorbell, fold, outbox, schema, waiting
+from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
 from tapeout.tracker.operations import Operation, encode_data, tick
 
 MAX_TEXT_BYTES = 1_000_000
@@ -73,6 +73,11 @@ class Store:
         with self._reading() as connection:
             return outbox.is_waiting(connection)
 
+    def own_replicas(self) -> list[str]:
+        """Names under which this clone has written operations, and writes them now."""
+        with self._reading() as connection:
+            return [row[0] for row in connection.execute("SELECT name FROM own_replicas ORDER BY name")]
+
     def __enter__(self) -> Self:
         return self
 
@@ -120,8 +125,15 @@ class Store:
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
+        meta = self._meta()
+        if meta["heard"]:
+            self._connection.execute("UPDATE meta SET value = '' WHERE key = 'heard'")
+            self._write("", knowledge.KIND, json.loads(meta["heard"]), meta)
+        return self._write(issue, kind, data, meta)
+
+    def _write(self, issue: str, kind: str, data: dict[str, Any], meta: dict[str, Any]) -> Operation:
         text = _storable(encode_data(data))
-        replica, number = self._next_number()
+        replica, number = self._next_number(meta)
         clock = self._next_clock(issue)
         self._act = self._act or number
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
@@ -136,18 +148,23 @@ class Store:
         waiting.after(self._connection, operation)
         return operation
 
-    def _next_number(self) -> tuple[str, int]:
+    def _meta(self) -> dict[str, Any]:
+        rows = self._connection.execute(
+            "SELECT key, value FROM meta WHERE key IN ('replica', 'number', 'file', 'heard')"
+        )
+        return dict(rows.fetchall())
+
+    def _next_number(self, meta: dict[str, Any]) -> tuple[str, int]:
         """Our replica and the next number on it. A copy of the index, made by whoever copied the state directory, is
         another replica: two that count on under one name would write different operations with the same id."""
-        rows = self._connection.execute("SELECT key, value FROM meta WHERE key IN ('replica', 'number', 'file')")
-        meta: dict[str, Any] = dict(rows)
         if meta["file"] != self._file[1]:
             if meta["number"]:
                 meta |= {"replica": schema.new_replica(self._connection), "number": 0}
-            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'file'", (self._file[1],))
-        number = meta["number"] + 1
-        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'number'", (number,))
-        return meta["replica"], number
+            meta["file"] = self._file[1]
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'file'", (meta["file"],))
+        meta["number"] += 1
+        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'number'", (meta["number"],))
+        return meta["replica"], meta["number"]
 
     def _next_clock(self, issue: str) -> int:
         """Past all that is known of the issue, and past our own clock; a wrong clock of another replica counts only on

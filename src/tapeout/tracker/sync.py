@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tapeout.base import git, locks
+from tapeout.base import faults, git, locks
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.usergit import complaint, user_git
 from tapeout.tracker import fold, gitlog, merge, schema, waiting
 from tapeout.tracker.audit import Audit, audit
+from tapeout.tracker.knowledge import KIND as HEARD
+from tapeout.tracker.knowledge import Knowledge
 from tapeout.tracker.model import Dependency
 from tapeout.tracker.operations import Operation
 from tapeout.tracker.remote import Push, Remote
@@ -91,6 +93,7 @@ def sync(store: Store, remote: Remote, *, repair: bool = False) -> SyncReport:
         repository = git.ensure_bare(store.paths.tracker_git)
         there = _logs(remote.refs(f"{gitlog.LOG_REFS}*", f"{gitlog.OTHERS_REFS}*"))
         unread = _fetch(repository, remote, there)
+        faults.point("sync.fetched")
         known = _known(repository)
         audits = {
             replica: audit(repository, replica, tip, known.get(replica))
@@ -98,18 +101,20 @@ def sync(store: Store, remote: Remote, *, repair: bool = False) -> SyncReport:
             if replica not in unread and known.get(replica) != tip
         }
         fresh, before = _merge(store, audits)
+        faults.point("sync.merged")
         _adopt(store, repository, audits, there)
+        faults.point("sync.adopted")
         quarantined = [Quarantined(replica, reason) for replica, reason in unread.items()]
         quarantined += [Quarantined(r, a.problem) for r, a in audits.items() if a.problem is not None]
         bad = {one.replica: there[one.replica] for one in quarantined}
         sent, refused = (0, {}) if remote.is_bundle else _push(repository, remote, there, bad if repair else {})
-        unseen = _seen(store, repository, there)
+        faults.point("sync.pushed")
     with store._reading() as connection:
         return SyncReport(
             remote=remote.name,
-            received=len(fresh),
+            received=sum(operation.kind != HEARD for operation in fresh),
             sent=sent,
-            conflicts=tuple(_conflicts(connection, fresh, unseen)),
+            conflicts=tuple(_conflicts(connection, fresh)),
             lost_claims=tuple(sorted(_lost(connection, before))),
             circles=tuple(dependency for dependency, _ in waiting.circles(connection)),
             parent_circles=tuple(tuple(circle) for circle in waiting.parent_circles(connection)),
@@ -172,20 +177,6 @@ def _adopt(store: Store, repository: "pygit2.Repository", audits: dict[str, Audi
 
 def _quarantine(replica: str) -> str:
     return QUARANTINE_REFS + replica
-
-
-def _seen(store: Store, repository: "pygit2.Repository", there: dict[str, str]) -> dict[str, int]:
-    """Own replica to the newest number of it that the others could know of."""
-    import pygit2
-
-    seen = {}
-    for replica in gitlog.replicas(store.paths):
-        tip = there.get(replica)
-        try:
-            seen[replica] = gitlog.last_number(repository[tip].peel(pygit2.Commit)) if tip else 0
-        except (KeyError, ValueError, gitlog.Damaged):
-            seen[replica] = 0
-    return seen
 
 
 def _logs(refs: dict[str, str]) -> dict[str, str]:
@@ -256,26 +247,28 @@ def _contains(repository: "pygit2.Repository", tip: str, older: str) -> bool:
     return git.is_ancestor(repository, older, tip)
 
 
-def _conflicts(connection: sqlite3.Connection, fresh: Iterable[Operation], seen: dict[str, int]) -> list[FieldConflict]:
-    """Fields that came set by others and that we had set without their knowing."""
+def _conflicts(connection: sqlite3.Connection, fresh: Iterable[Operation]) -> list[FieldConflict]:
+    """Fields that came set by others, and that somebody else had set without their knowing of each other."""
+    came = [operation for operation in fresh if operation.kind == "fields-set"]
+    if not came:
+        return []
+    knowledge = Knowledge(connection)
     found: dict[tuple[str, str], FieldConflict] = {}
-    for theirs in fresh:
-        if theirs.kind != "fields-set":
-            continue
-        for ours in _own_edits(connection, theirs.issue, seen):
-            for field in ours.data.keys() & theirs.data.keys():
-                kept, lost = (ours, theirs) if ours.order > theirs.order else (theirs, ours)
-                if ours.data[field] != theirs.data[field]:
-                    found[theirs.issue, field] = FieldConflict(theirs.issue, field, _author(kept), _author(lost))
+    for issue in {operation.issue for operation in came}:
+        edits = [one for one in fold.operations_of(connection, issue) if one.kind == "fields-set"]
+        for one in came:
+            for other in edits if one.issue == issue else ():
+                if knowledge.are_concurrent(one, other):
+                    found |= _clashes(*sorted((one, other), key=lambda operation: operation.order))
     return [found[key] for key in sorted(found)]
 
 
-def _own_edits(connection: sqlite3.Connection, issue: str, seen: dict[str, int]) -> list[Operation]:
-    return [
-        operation
-        for operation in fold.operations_of(connection, issue)
-        if operation.kind == "fields-set" and operation.number > seen.get(operation.replica, operation.number)
-    ]
+def _clashes(lost: Operation, kept: Operation) -> dict[tuple[str, str], FieldConflict]:
+    return {
+        (kept.issue, field): FieldConflict(kept.issue, field, _author(kept), _author(lost))
+        for field in kept.data.keys() & lost.data.keys()
+        if kept.data[field] != lost.data[field]
+    }
 
 
 def _author(operation: Operation) -> str:
