@@ -385,7 +385,7 @@ def test_of_two_clones_one_gets_the_issue(shared: Clones) -> None:
 
 def test_a_lease_that_has_run_out_or_was_given_back_can_be_taken(shared: Clones) -> None:
     ada, ben, _ = shared
-    stale = leases(ada).take("issue", "a-1", 0)
+    stale = leases(ada).take("issue", "a-1", 1)
     held = leases(ben).take("issue", "a-2")
     with pytest.raises(Conflict, match="taken over by another clone"):
         leases(ada).renew(stale)

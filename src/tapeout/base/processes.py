@@ -17,6 +17,7 @@ What may go wrong, and how it is met:
 
 import asyncio
 import asyncio.subprocess
+import contextlib
 import fcntl
 import os
 import selectors
@@ -55,6 +56,7 @@ __all__ = [
     "end_marked",
     "is_alive",
     "run_captured",
+    "run_trusted",
     "start",
     "start_async",
     "start_time",
@@ -182,6 +184,35 @@ class Captured(NamedTuple):
     timed_out: bool
     leftovers: int
     """How many processes it left running, or had running at the timeout; all were killed."""
+
+
+def run_trusted(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float) -> Captured:
+    """Run a program of the user's own to its end, or kill it and its session after `timeout` seconds.
+
+    Unlike `run_captured` it looks for nothing that the program left running: a daemon that keeps a login or a
+    connection may stay, and what others here have running is left alone.
+
+    Raises:
+        EnvironmentProblem: the program or the folder is missing, or must not be run.
+    """
+    begun = time.monotonic()
+    process = start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    timed_out = False
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    return Captured(
+        exit_code=None if timed_out else process.returncode,
+        output=output.decode(errors="replace"),
+        cut_bytes=0,
+        seconds=time.monotonic() - begun,
+        timed_out=timed_out,
+        leftovers=0,
+    )
 
 
 class _Output:

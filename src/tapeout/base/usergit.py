@@ -6,7 +6,7 @@ No hook runs, nothing is asked on a terminal, and variables such as GIT_DIR that
 import os
 from collections.abc import Sequence
 
-from tapeout.base.processes import Captured, run_captured
+from tapeout.base.processes import Captured, run_captured, run_trusted
 
 _OPTIONS = (
     "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.fsmonitor=false",
@@ -17,11 +17,17 @@ _KEPT = frozenset({"GIT_SSH", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFI
 
 
 def user_git(
-    folder: str, *arguments: str, timeout: float = 120.0, settings: Sequence[tuple[str, str]] = ()
+    folder: str,
+    *arguments: str,
+    timeout: float = 120.0,
+    settings: Sequence[tuple[str, str]] = (),
+    trusted: bool = False,
 ) -> Captured:
     """Run git in `folder` for at most `timeout` seconds.
 
     Args:
+        trusted: nothing of the repository is run, such as filters: what git leaves running, a daemon that keeps a
+            login or a connection, may stay.
         settings: git configuration for this run, by full key; it may hold secrets, so it is in no argument list.
 
     Raises:
@@ -39,7 +45,10 @@ def user_git(
     }
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return run_captured(["git", *_OPTIONS, *arguments], cwd=folder, env=env, timeout=timeout, keep=1_000_000)
+    argv = ["git", *_OPTIONS, *arguments]
+    if trusted:
+        return run_trusted(argv, cwd=folder, env=env, timeout=timeout)
+    return run_captured(argv, cwd=folder, env=env, timeout=timeout, keep=1_000_000)
 
 
 def complaint(captured: Captured) -> str:

@@ -1,46 +1,111 @@
-"""`tapeout claim` and `tapeout release`: leases held by hand."""
+"""`tapeout claim`, `tapeout renew` and `tapeout release`: leases held by hand."""
 
 import argparse
+from collections.abc import Callable
 
 from tapeout.base.errors import UsageError
-from tapeout.cli.context import actor, open_tracker
+from tapeout.cli.context import actor, here, open_tracker
 from tapeout.cli.output import Result, clock
 from tapeout.cli.parser import add_json
+from tapeout.tracker import Tracker
+from tapeout.tracker.model import Lease
 
 HAND_LEASE_SECONDS = 3600.0
 """People are slower than workers: a lease taken by hand lives for an hour by default."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `claim` or `release`."""
-    claims = parser.prog.endswith("claim")
+    """Arguments of `claim`, `renew` or `release`."""
+    command = parser.prog.rpartition(" ")[2]
+    claims, run = command == "claim", {"claim": _claim, "renew": _renew, "release": _release}[command]
     parser.add_argument("issue", metavar="ID", nargs="?" if claims else None)
     parser.add_argument("--as", dest="owner", metavar="NAME", help="who holds it; default: you")
     if claims:
         parser.add_argument("--next", action="store_true", help="take the most urgent ready issue")
-        parser.add_argument("--lease", type=float, default=HAND_LEASE_SECONDS, metavar="SECONDS", help="default 3600")
-    else:
+        parser.add_argument("--label", action="append", default=[], help="with --next: one that has it; repeatable")
+    if command == "release":
         parser.add_argument("--force", action="store_true", help="release somebody else's claim")
+    else:
+        parser.add_argument("--lease", type=float, default=HAND_LEASE_SECONDS, metavar="SECONDS", help="default 3600")
     add_json(parser)
-    parser.set_defaults(run=_claim if claims else _release, for_people=True)
+    parser.set_defaults(run=run, for_people=True)
 
 
 def _claim(arguments: argparse.Namespace) -> Result:
     if (arguments.issue is None) != arguments.next:
         raise UsageError("give either an issue or --next")
-    if not 0 < arguments.lease < 1e8:
-        raise UsageError("--lease should be a number of seconds above 0")
-    owner = arguments.owner or actor()
+    if arguments.label and not arguments.next:
+        raise UsageError("--label goes with --next")
+    owner, seconds = arguments.owner or actor(), _seconds(arguments)
     with open_tracker() as tracker:
         if arguments.next:
-            lease = tracker.claim_next(owner, arguments.lease)
+            lease = _shared(tracker, lambda: tracker.claim_next(owner, seconds, arguments.label), again=True)
         else:
-            lease = tracker.claim(arguments.issue, owner, arguments.lease)
-        title = tracker.issue(lease.issue).title
-    return Result(lease._asdict(), f"{lease.issue}  {title}\nyours until {clock(lease.expires)}")
+            lease = _shared(tracker, lambda: tracker.claim(arguments.issue, owner, seconds))
+        return _told(tracker, lease)
+
+
+def _renew(arguments: argparse.Namespace) -> Result:
+    seconds = _seconds(arguments)
+    with open_tracker() as tracker:
+        held = tracker.held_lease(arguments.issue, arguments.owner or actor())
+        return _told(tracker, _shared(tracker, lambda: tracker.renew(held, seconds), keep=True))
 
 
 def _release(arguments: argparse.Namespace) -> Result:
+    owner = arguments.owner or actor()
     with open_tracker() as tracker:
-        issue = tracker.release_issue(arguments.issue, arguments.owner or actor(), force=arguments.force)
+        issue = tracker.release_issue(arguments.issue, owner, force=arguments.force)
+        if _remote(tracker):
+            from tapeout.tracker.sharedleases import SharedLeases
+
+            shared = SharedLeases.through(tracker, here().repository, _remote(tracker))
+            shared.exchange()
+            shared.give_back(issue.id)
     return Result({"issue": issue.id}, f"{issue.id}  released")
+
+
+def _seconds(arguments: argparse.Namespace) -> float:
+    seconds: float = arguments.lease
+    if not 0 < seconds < 1e8:
+        raise UsageError("--lease should be a number of seconds above 0")
+    return seconds
+
+
+def _told(tracker: Tracker, lease: Lease) -> Result:
+    title = tracker.issue(lease.issue).title
+    return Result(lease._asdict(), f"{lease.issue}  {title}\nyours until {clock(lease.expires)}")
+
+
+def _remote(tracker: Tracker) -> str:
+    """The remote that claims are shared through, or nothing; a literal, so that no more is imported than needed."""
+    return tracker.setting("shared-claims")
+
+
+def _shared(tracker: Tracker, take: Callable[[], Lease], *, again: bool = False, keep: bool = False) -> Lease:
+    """Take a lease here, then on the remote if claims are shared.
+
+    Args:
+        again: take the next one if another clone holds it.
+        keep: the lease stays when the remote cannot be asked: it was held before.
+    """
+    while True:
+        lease = take()
+        if not _remote(tracker):
+            return lease
+        from tapeout.tracker.sharedleases import HeldElsewhere, SharedLeases
+
+        try:
+            shared = SharedLeases.through(tracker, here().repository, _remote(tracker))
+            shared.take(lease.issue, lease.owner, lease.expires)
+        except HeldElsewhere as error:
+            tracker.release(lease)
+            tracker.note_held_elsewhere(lease.issue, error.lease.owner, error.lease.expires)
+            if not again:
+                raise
+        except BaseException:
+            if not keep:
+                tracker.release(lease)
+            raise
+        else:
+            return lease

@@ -32,6 +32,7 @@ COMMANDS = (
     Command("issue", "issue", "new, list, show, edit, close, reopen, comment, dep"),
     Command("ready", "ready", "issues that could be started now"),
     Command("claim", "claims", "take an issue for yourself"),
+    Command("renew", "claims", "hold a claimed issue for longer"),
     Command("release", "claims", "give a claimed issue back"),
     Command("sync", "sync", "exchange issues with other clones through a git remote or a file"),
     Command("agents", "agents", "which agents are known, and which are installed here"),

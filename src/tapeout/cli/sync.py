@@ -9,6 +9,7 @@ from tapeout.cli.output import Result
 from tapeout.cli.parser import add_json
 
 if TYPE_CHECKING:
+    from tapeout.config import TrackerConfig
     from tapeout.tracker.sync import SyncReport
 
 
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _sync(arguments: argparse.Namespace) -> Result:
-    from tapeout.tracker.remote import Remote
+    from tapeout.floor.sharing import share_claims
+    from tapeout.tracker.remote import Remote, default_remote
     from tapeout.tracker.sync import write_bundle
 
     context = here()
@@ -36,25 +38,26 @@ def _sync(arguments: argparse.Namespace) -> Result:
         with open_tracker() as tracker:
             count = write_bundle(tracker, arguments.bundle)
         return Result({"bundle": arguments.bundle, "logs": count}, f"{arguments.bundle}  {count} logs")
-    remote = Remote(context.paths, context.repository, arguments.remote or _configured(context))
+    config = _config(context)
+    named = arguments.remote or config.remote or default_remote(context.repository)
+    remote = Remote(context.paths, context.repository, named)
     with open_tracker() as tracker:
+        share_claims(tracker, context.repository, config)
         report = tracker.sync(remote, repair=arguments.repair)
     return Result(as_data(report), _text(report))
 
 
-def _configured(context: Context) -> str:
-    """The remote that `tapeout.toml` names, else the usual one."""
+def _config(context: Context) -> "TrackerConfig":
+    """What `tapeout.toml` says of the tracker; the usual, if there is no such file."""
     import os
 
-    from tapeout.config import CONFIG_FILE, parse_config
-    from tapeout.tracker.remote import default_remote
+    from tapeout.config import CONFIG_FILE, TrackerConfig, parse_config
 
     path = os.path.join(context.repository.root, CONFIG_FILE)
-    named = None
-    if os.path.exists(path):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            named = parse_config(file.read()).tracker.remote
-    return named or default_remote(context.repository)
+    if not os.path.exists(path):
+        return TrackerConfig()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return parse_config(file.read()).tracker
 
 
 def as_data(report: "SyncReport") -> dict[str, object]:

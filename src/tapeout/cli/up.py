@@ -72,6 +72,7 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
 
     from tapeout.floor.lock import FloorLock
     from tapeout.floor.loop import FloorSettings
+    from tapeout.floor.sharing import share_claims
     from tapeout.floor.status import summarize
     from tapeout.tracker import Tracker
 
@@ -86,7 +87,11 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
             workers=workers or config.floor.workers,
             agent=agent or config.floor.agent,
             until_idle=until_idle,
+            sync_seconds=config.tracker.sync,
+            remote=config.tracker.remote or "",
         )
+        with Tracker.open(context.paths, "floor") as tracker:
+            share_claims(tracker, context.repository, config.tracker)
         lock.describe(settings.workers, settings.agent)
         anyio.run(_run, settings, view)
         with Tracker.open(context.paths, "floor") as tracker:

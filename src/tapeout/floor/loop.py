@@ -28,6 +28,7 @@ from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Attempt, Change, Issue
 
 GATE_JOB = "gate"
+SYNC_JOB = "sync"
 FLUSH_SECONDS = 0.1
 """Operations reach git at most this long after they were written."""
 
@@ -48,6 +49,10 @@ class FloorSettings:
     workers: int
     agent: str
     until_idle: bool
+    sync_seconds: float | None = None
+    """How often issues are exchanged with the remote; None for not at all."""
+    remote: str = ""
+    """Which remote; empty for the usual one."""
 
 
 @dataclass
@@ -85,12 +90,13 @@ class Floor:
         """Work until stopped, or with `until_idle` until there is nothing left to do."""
         self._tracker.start_queue()
         async with anyio.create_task_group() as tasks:
-            for watch in (self._watch_bell, self._watch_jobs, self._watch_signals):
+            for watch in (self._watch_bell, self._watch_jobs, self._watch_signals, self._exchange_regularly):
                 tasks.start_soon(watch)
             await self._cycle(tasks)
             tasks.cancel_scope.cancel()
         await self._executor.end_orphans()
         self._flush()
+        await self._exchange_once()
         lost = [attempt for attempt, tries in self._state.salvages.items() if tries >= MAX_FAILURES]
         if lost and self._settings.until_idle:
             raise EnvironmentProblem(
@@ -184,6 +190,28 @@ class Floor:
         with contextlib.suppress(EnvironmentProblem):
             self._tracker.flush()
 
+    async def _exchange_regularly(self) -> None:
+        """Exchange issues with other clones, if that is wanted."""
+        while self._settings.sync_seconds is not None:
+            if SYNC_JOB not in self._executor.running() and not self._state.stopping:
+                await self._start_exchange()
+            await anyio.sleep(self._settings.sync_seconds)
+
+    async def _exchange_once(self) -> None:
+        """Tell other clones what was done, before the floor ends."""
+        if self._settings.sync_seconds is None:
+            return
+        with anyio.move_on_after(STOP_SECONDS):
+            if SYNC_JOB not in self._executor.running():
+                await self._start_exchange()
+            while await self._executor.next_gone() != SYNC_JOB:
+                pass
+
+    async def _start_exchange(self) -> None:
+        settings = self._settings
+        words = (settings.paths.root, settings.repository.root, settings.repository.git_dir, settings.remote)
+        await self._executor.submit(Job(SYNC_JOB, "tapeout.floor.sharing:exchange", words))
+
     async def _watch_jobs(self) -> None:
         while True:
             job = await self._executor.next_gone()
@@ -192,6 +220,8 @@ class Floor:
 
     async def _note_gone(self, job: str) -> None:
         """Count processes that ended without having done their job, so that nothing is started for ever."""
+        if job == SYNC_JOB:
+            return
         if job == GATE_JOB:
             self._note_gate_gone()
         elif job.startswith(SALVAGE):

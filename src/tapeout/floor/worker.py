@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -26,7 +27,7 @@ from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
-from tapeout.floor import policy, prompt
+from tapeout.floor import policy, prompt, sharing
 from tapeout.floor.progress import Progress
 from tapeout.floor.report import give_up_report
 from tapeout.tracker import Tracker
@@ -58,16 +59,21 @@ def main(
         except UsageError as error:  # no worker can begin until a person mends it
             tracker.stop_queue(error.message)
             return
+        repository = Repository(repository_root, git_dir)
+        hold = sharing.take(tracker, repository, config.tracker, issue, attempt)
+        if hold is None:
+            return  # it is noted: the floor leaves the issue alone for a while
         host, pid = socket.gethostname(), os.getpid()
         started = processes.start_time(pid)
         try:
             lease, begun = tracker.begin_attempt(
                 issue, attempt, config.floor.lease, agent=agent, host=host, pid=pid, pid_started=started
             )
-        except Conflict:
-            return  # somebody was faster: nothing is wrong
+        except Conflict:  # somebody was faster: nothing is wrong
+            anyio.run(hold.release)
+            return
         point("worker.started")
-        worker = Worker(paths, Repository(repository_root, git_dir), branch, config, tracker, lease, begun)
+        worker = Worker(paths, repository, branch, config, tracker, lease, begun, hold)
         anyio.run(worker.run)
 
 
@@ -83,6 +89,7 @@ class Worker:
         tracker: Tracker,
         lease: Lease,
         attempt: Attempt,
+        hold: sharing.Hold,
     ) -> None:
         self._paths = paths
         self._repository = repository
@@ -93,6 +100,7 @@ class Worker:
         self._lease = lease
         self._id = attempt.id
         self._attempt = attempt
+        self._hold = hold
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._lost_lease = False
@@ -105,11 +113,17 @@ class Worker:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._stop_on_signal, signals, tasks.cancel_scope)
                 tasks.start_soon(self._keep_lease, tasks.cancel_scope)
+                tasks.start_soon(self._hold.keep, partial(self._lose_lease, tasks.cancel_scope))
                 tasks.start_soon(self._progress.show_late)
                 self._ending = await self._work()
                 tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await self._end(self._ending)
+                await self._hold.release()
+
+    def _lose_lease(self, scope: anyio.CancelScope) -> None:
+        self._lost_lease = True
+        scope.cancel()
 
     async def _stop_on_signal(self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
         async for _ in signals:
@@ -126,7 +140,8 @@ class Worker:
                     continue
                 self._ending = CLOSED
             except Conflict:
-                self._lost_lease = True
+                self._lose_lease(scope)
+                return
             except TapeoutError:  # a full disk, say: what follows may succeed before the lease runs out
                 continue
             scope.cancel()

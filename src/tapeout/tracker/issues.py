@@ -221,6 +221,16 @@ class IssueCommands(Store):
         with self._writing():
             self._append(issue, "noted", {"what": kind, **data})
 
+    def record_once(self, kind: str, reason: str) -> None:
+        """Write down a state of affairs when it changes, and not again while it lasts; an empty reason ends it."""
+        with self._writing():
+            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (f"last-{kind}",)).fetchone()
+            if reason == (row[0] if row else ""):
+                return
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"last-{kind}", reason))
+            if reason:
+                self._append("", "noted", {"what": kind, "reason": reason})
+
     def _fresh_id(self) -> str:
         while True:
             identity = new_id()

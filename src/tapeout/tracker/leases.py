@@ -1,6 +1,7 @@
 """Claims: one live lease an issue. The identity of a holder is its attempt, and its writes carry a fencing token."""
 
 import time
+from collections.abc import Sequence
 
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, UsageError
 from tapeout.tracker import queries
@@ -28,16 +29,16 @@ class LeaseCommands(Store):
             _refuse_held(issue, owner)
             return self._grant(issue, owner, seconds)
 
-    def claim_next(self, owner: str, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
-        """Take the most urgent ready issue.
+    def claim_next(self, owner: str, seconds: float = DEFAULT_LEASE_SECONDS, labels: Sequence[str] = ()) -> Lease:
+        """Take the most urgent ready issue that has all these labels.
 
         Raises:
             NotFound: nothing is ready.
         """
         with self._writing():
-            ready = queries.ready(self._connection, time.time(), 1)
+            ready = queries.ready(self._connection, time.time(), 1, labels)
             if not ready:
-                raise NotFound("no issue is ready")
+                raise NotFound(f"no issue with {' and '.join(labels)} is ready" if labels else "no issue is ready")
             return self._grant(ready[0], owner, seconds)
 
     def renew(self, lease: Lease, seconds: float = DEFAULT_LEASE_SECONDS) -> Lease:
@@ -55,6 +56,18 @@ class LeaseCommands(Store):
                 (expires, now, lease.issue),
             )
             return lease._replace(expires=expires)
+
+    def held_lease(self, prefix: str, owner: str) -> Lease:
+        """The lease that `owner` holds on an issue, also one that has run out and that nobody took over.
+
+        Raises:
+            Conflict: somebody else holds it, or nobody.
+        """
+        with self._reading() as connection:
+            issue = queries.issue(connection, queries.resolve(connection, prefix))
+        if issue.lease_owner != owner:
+            raise Conflict(_held(issue), hint="`tapeout claim` takes an issue that nobody holds")
+        return Lease(issue.id, owner, issue.lease_token, issue.lease_expires or 0)
 
     def release(self, lease: Lease) -> None:
         """Give an issue back.

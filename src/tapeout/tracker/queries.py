@@ -120,11 +120,16 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
     return [_issue(row) for row in rows]
 
 
-def ready(connection: sqlite3.Connection, now: float, limit: int) -> list[Issue]:
-    """Issues that a worker could start now, most urgent first."""
+def ready(connection: sqlite3.Connection, now: float, limit: int, labels: Sequence[str] = ()) -> list[Issue]:
+    """Issues that a worker could start now and that have all these labels, most urgent first."""
+    names = {f"label{number}": label for number, label in enumerate(labels)}
+    labelled = "".join(
+        f" AND EXISTS (SELECT 1 FROM labels WHERE issue = issues.id AND label = :{name})" for name in names
+    )
     rows = connection.execute(
-        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {READY} ORDER BY priority, created_clock, id LIMIT :limit",
-        {"now": now, "limit": limit},
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {READY}{labelled}"
+        " ORDER BY priority, created_clock, id LIMIT :limit",
+        {"now": now, "limit": limit, **names},
     )
     return [_issue(row) for row in rows]
 

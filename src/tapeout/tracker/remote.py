@@ -101,10 +101,10 @@ class Remote:
         return {one.ref: answers.get(one.ref, "no answer") for one in pushes if answers.get(one.ref) != ""}
 
     def _git(self, *arguments: str, timeout: float) -> Captured:
-        return user_git(self._folder, *arguments, timeout=timeout, settings=self._settings)
+        return user_git(self._folder, *arguments, timeout=timeout, settings=self._settings, trusted=True)
 
     def _resolve(self, name: str) -> str:
-        asked = user_git(self._user, "remote", "get-url", "--", name)
+        asked = user_git(self._user, "remote", "get-url", "--", name, trusted=True)
         url = asked.output.strip() if asked.exit_code == 0 else name
         if url.startswith("-") or not url.strip():
             raise UsageError(f"{name!r} is no remote")
@@ -123,7 +123,7 @@ class Remote:
         return path
 
     def _reaching_settings(self) -> list[tuple[str, str]]:
-        found = user_git(self._user, "config", "--local", "--null", "--get-regexp", _REACHING)
+        found = user_git(self._user, "config", "--local", "--null", "--get-regexp", _REACHING, trusted=True)
         pairs = (entry.split("\n", 1) for entry in found.output.split("\0") if "\n" in entry)
         return [(key, value) for key, value in pairs] if found.exit_code == 0 else []
 
@@ -134,7 +134,7 @@ def default_remote(repository: Repository) -> str:
     Raises:
         UsageError: there is none, or several and none is called origin.
     """
-    names = user_git(repository.root, "remote").output.split()
+    names = user_git(repository.root, "remote", trusted=True).output.split()
     if "origin" in names:
         return "origin"
     if len(names) == 1:

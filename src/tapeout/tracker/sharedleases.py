@@ -12,18 +12,22 @@ of its own lease).
 
 import json
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pygit2
 
 from tapeout.base import git
 from tapeout.base.errors import Conflict
+from tapeout.base.paths import Repository
 from tapeout.tracker.leases import held_until
 from tapeout.tracker.remote import Push, Remote
 from tapeout.tracker.store import Store
 
 LEASE_REFS = "refs/tapeout/leases/"
 _SEEN_REFS = "refs/tapeout/leases-seen/"
+
+SETTING = "shared-claims"
+"""Setting of the index: the remote that claims by hand are shared through; not set if they are not shared."""
 
 SHARED_SECONDS = 900.0
 """How long a lease on a remote lives: renewing it costs a push, so it is longer than a local one."""
@@ -56,12 +60,21 @@ class SharedLeases:
     """The leases of one clone on one remote."""
 
     def __init__(self, store: Store, remote: Remote) -> None:
+        self._store = store
         self._remote = remote
         self._repository = git.ensure_bare(store.paths.tracker_git)
         self._replicas = tuple(store.own_replicas())
 
-    def take(self, issue: str, owner: str, seconds: float = SHARED_SECONDS) -> SharedLease:
+    @classmethod
+    def through(cls, store: Store, repository: Repository, remote: str) -> Self:
+        """The leases on a remote, by its name."""
+        return cls(store, Remote(store.paths, repository, remote))
+
+    def take(self, issue: str, owner: str, expires: float | None = None) -> SharedLease:
         """Take the lease of an issue, or renew or take over one that is ours or has run out.
+
+        Args:
+            expires: until when, unix time; by default for `SHARED_SECONDS`.
 
         Raises:
             HeldElsewhere: another clone holds it.
@@ -73,7 +86,7 @@ class SharedLeases:
             held = self._read(issue, there) if there else None
             if held is not None and held.expires > time.time() and not set(held.replicas) & set(self._replicas):
                 raise HeldElsewhere(held)
-            lease = self._draft(issue, owner, time.time() + seconds)
+            lease = self._draft(issue, owner, expires or time.time() + SHARED_SECONDS)
             if not self._remote.push([Push(name, lease.commit, expected=there)]):
                 return lease
 
@@ -84,6 +97,18 @@ class SharedLeases:
             Unreachable: the remote cannot be reached; the lease runs out by itself.
         """
         return not self._remote.push([Push(LEASE_REFS + lease.issue, "", expected=lease.commit)])
+
+    def give_back(self, issue: str) -> None:
+        """Give back whatever lease this clone has on an issue.
+
+        Raises:
+            Unreachable: the remote cannot be reached; the lease runs out by itself.
+        """
+        name = LEASE_REFS + issue
+        there = self._remote.refs(name).get(name)
+        held = self._read(issue, there) if there else None
+        if held is not None and set(held.replicas) & set(self._replicas):
+            self.release(held)
 
     def renew(self, lease: SharedLease, seconds: float = SHARED_SECONDS) -> SharedLease:
         """Extend a lease.
@@ -96,6 +121,17 @@ class SharedLeases:
         if self._remote.push([Push(LEASE_REFS + lease.issue, renewed.commit, expected=lease.commit)]):
             raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
         return renewed
+
+    def exchange(self) -> None:
+        """Exchange logs with the remote: before giving a lease back, so that others know what was done under it, and
+        after taking one, so as to know what others did.
+
+        Raises:
+            Unreachable: the remote cannot be reached.
+        """
+        from tapeout.tracker.sync import sync
+
+        sync(self._store, self._remote)
 
     def all(self) -> list[SharedLease]:
         """Every lease on the remote that can be read.

@@ -73,6 +73,21 @@ class Store:
         with self._reading() as connection:
             return outbox.is_waiting(connection)
 
+    def setting(self, name: str) -> str:
+        """A setting of this index that is in no log; empty if it is not set."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (name,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def change_setting(self, name: str, value: str) -> None:
+        """Set it; empty removes it."""
+        if self.setting(name) == value:
+            return
+        with self._writing():
+            self._connection.execute("DELETE FROM meta WHERE key = ?", (name,))
+            if value:
+                self._connection.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+
     def own_replicas(self) -> list[str]:
         """Names under which this clone has written operations, and writes them now."""
         with self._reading() as connection:
