@@ -1,8 +1,15 @@
 """`tapeout doctor` finds what is wrong and mends what can be mended."""
 
 import os
+from pathlib import Path
 
+import pygit2
+
+from tapeout.base.packing import linking, loose_objects
+from tapeout.base.paths import StatePaths
+from tapeout.tracker import Draft, Tracker
 from tests.cli.conftest import Cli
+from tests.tracker.test_clones import exchange
 from tests.tracker.tools import FILES
 
 
@@ -70,10 +77,50 @@ def test_a_rebuild_of_nothing_is_empty(cli: Cli) -> None:
 
 def test_a_log_that_cannot_be_written_is_named(cli: Cli) -> None:
     cli("issue", "list")
-    with open(cli.paths.hub, "w") as file:
+    with open(cli.paths.tracker_git, "w") as file:
         file.write("in the way")
     identity = cli.new("one")
     done = cli("doctor")
     assert (done.code, done.err.count("\n")) == (7, 1)
-    assert f"the repository {cli.paths.hub}: " in done.err
+    assert f"the repository {cli.paths.tracker_git}: " in done.err
     assert cli("issue", "show", identity).code == 0
+
+
+def test_circles_that_a_merge_made_are_named(cli: Cli, tmp_path: Path) -> None:
+    one, two = cli.new("one"), cli.new("two")
+    with Tracker.open(cli.paths, "ada") as tracker, Tracker.open(StatePaths(str(tmp_path / "other")), "ben") as other:
+        exchange(tracker, other)
+        tracker.add_dependency(one, two)
+        other.add_dependency(two, one)
+        other.edit(one, {"parent": two})
+        tracker.edit(two, {"parent": one})
+        exchange(tracker, other)
+    said = cli("doctor").out
+    assert " wait for each other over " in said
+    assert " -> ".join(sorted([one, two])) + ": these issues are each other's parents" in said
+    data = cli("doctor", "--json").data
+    assert len(data["circles"]) == len(data["parent_circles"]) == 1
+
+
+def test_gc_makes_the_repositories_smaller_and_drops_nothing(cli: Cli) -> None:
+    for number in range(20):
+        with Tracker.open(cli.paths, "ada") as tracker:
+            tracker.create(Draft(f"{number}", body="text " * 100))
+            tracker.flush()
+    blob = pygit2.Repository(cli.paths.tracker_git).create_blob(b"attached in a moment")
+    sizes = {row["name"]: row for row in cli("gc", "--json").data}
+    assert sizes["tracker.git"]["after"] < sizes["tracker.git"]["before"]
+    assert loose_objects(cli.paths.tracker_git) == 0
+    assert blob in pygit2.Repository(cli.paths.tracker_git)
+    for ending in FILES:
+        if os.path.exists(cli.paths.tracker_db + ending):
+            os.unlink(cli.paths.tracker_db + ending)
+    assert len(cli("issue", "list", "--json").data) == 20
+
+
+def test_gc_leaves_alone_what_is_in_use(cli: Cli) -> None:
+    cli.new("one")
+    with Tracker.open(cli.paths, "ada") as tracker:
+        tracker.flush()
+    with linking(cli.paths.tracker_git):
+        assert "in use, left as it is" in cli("gc").out

@@ -43,16 +43,28 @@ def pack_if_scattered(path: str, limit: int = LOOSE_LIMIT) -> bool:
     Raises:
         EnvironmentProblem: git is missing or could not pack. The repository is as good as before.
     """
-    if loose_objects(path) <= limit:
-        return False
+    # Geometric: packs of similar size are merged, so that neither their number nor the work grows without bound.
+    return loose_objects(path) > limit and _pack(path, "-l", "--geometric=2")
+
+
+def pack_whole(path: str) -> bool:
+    """Pack everything in the bare repository at `path` into one pack, for good compression; False if somebody is
+    linking its objects right now.
+
+    Raises:
+        EnvironmentProblem: as `pack_if_scattered`.
+    """
+    return _pack(path, "-a", "-l", "--keep-unreachable")
+
+
+def _pack(path: str, *options: str) -> bool:
     with open(os.path.join(path, LOCK), "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        # Geometric: packs of similar size are merged, so that neither their number nor the work grows without bound.
         done = run_captured(
-            ["git", "--git-dir", path, "repack", "--quiet", "-d", "-l", "--geometric=2"],
+            ["git", "--git-dir", path, "repack", "--quiet", "-d", *options],
             cwd=path,
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": path, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"},
             timeout=PACK_SECONDS,

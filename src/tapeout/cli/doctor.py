@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> Result:
-    from tapeout.tracker import Tracker, rebuild
+    from tapeout.tracker import Tracker, gitlog, rebuild
 
     context = here()
     if arguments.rebuild:
@@ -29,6 +29,25 @@ def _doctor(arguments: argparse.Namespace) -> Result:
         tracker.check()
         counts = tracker.counts()
         unflushed = tracker.has_outbox()
-    data = {"state": context.paths.root, "hub": os.path.isdir(context.paths.hub), "unflushed": unflushed}
-    text = f"state directory {context.paths.root}\n{counts.open} open, {counts.closed} closed issues; index sound"
-    return Result({**data, **counts._asdict()}, text)
+        circles, parents = tracker.circles(), tracker.parent_circles()
+    quarantined = gitlog.replicas(context.paths, gitlog.QUARANTINE_REFS)
+    data = {
+        "state": context.paths.root,
+        "hub": os.path.isdir(context.paths.hub),
+        "unflushed": unflushed,
+        "circles": [dependency._asdict() for dependency, _ in circles],
+        "parent_circles": parents,
+        "quarantined": quarantined,
+    }
+    lines = [
+        f"state directory {context.paths.root}",
+        f"{counts.open} open, {counts.closed} closed issues; index sound",
+        *(
+            f"{one.issue} and {one.target} wait for each other over {' -> '.join(way)}: the dependency of {one.issue}"
+            f" on {one.target} is ignored; remove one with `tapeout issue dep remove`"
+            for one, way in circles
+        ),
+        *(f"{' -> '.join(circle)}: these issues are each other's parents" for circle in parents),
+        *(f"the log of {name} that came from a remote was put aside: `tapeout sync` says why" for name in quarantined),
+    ]
+    return Result({**data, **counts._asdict()}, "\n".join(lines))

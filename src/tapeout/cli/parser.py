@@ -39,6 +39,7 @@ COMMANDS = (
     Command("gate", "gate", "run the checks on a commit; show the evidence of a landed one"),
     Command("publish", "publish", "bring landed commits from the hub to your branch"),
     Command("doctor", "doctor", "check the state directory; rebuild the index from git"),
+    Command("gc", "gc", "pack the state directory's repositories and tidy the index; nothing is dropped"),
     Command("completion", "completion", "print a completion script for your shell"),
 )
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LOG_REFS = "refs/tapeout/log/"
 OTHERS_REFS = "refs/tapeout/others/"
+QUARANTINE_REFS = "refs/tapeout/quarantine/"
+"""Logs that came from a remote and were not believed, for people to look at."""
+
 FILE_NAME = "operations"
 ATTACHMENTS = "attachments"
 """Folder of a batch with the files that its operations attach, named by their object ids."""

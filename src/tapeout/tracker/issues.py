@@ -122,6 +122,17 @@ class IssueCommands(Store):
         with self._reading() as connection:
             return queries.blockers(connection, identity)
 
+    def circles(self) -> list[tuple[Dependency, list[str]]]:
+        """Dependencies that are ignored because issues would wait for each other, each with the way back from its
+        target to its issue."""
+        with self._reading() as connection:
+            return waiting.circles(connection)
+
+    def parent_circles(self) -> list[list[str]]:
+        """Issues that are each other's parents, as a merge can make them."""
+        with self._reading() as connection:
+            return waiting.parent_circles(connection)
+
     def comments(self, identity: str) -> list[Comment]:
         """Comments on an issue, oldest first."""
         with self._reading() as connection:

@@ -63,6 +63,13 @@ class Store:
                 raise schema.damaged(self.paths.tracker_db, problem.splitlines()[-1])
             outbox.flush_all(self.paths, connection)
 
+    def tidy(self) -> None:
+        """Bring the write-ahead log into the index, give unused space back, and renew what the query planner knows."""
+        with self._reading() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA optimize")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def flush(self) -> int:
         """Write what is not in git yet; returns how many operations were written."""
         with self._reading() as connection:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 INCOMING_REFS = "refs/tapeout/incoming/"
 """What was fetched and is not judged yet."""
 
-QUARANTINE_REFS = "refs/tapeout/quarantine/"
-"""Logs that were put aside, for people to look at."""
-
 
 class Quarantined(NamedTuple):
     """A log that was not merged, or only up to where it is sound."""
@@ -169,14 +166,12 @@ def _adopt(store: Store, repository: "pygit2.Repository", audits: dict[str, Audi
             prefix = gitlog.LOG_REFS if replica in own else gitlog.OTHERS_REFS
             repository.references.create(prefix + replica, one.tip, force=True)
         if one.problem is not None and there[replica] in repository:
-            repository.references.create(_quarantine(replica), there[replica], force=True)
+            repository.references.create(gitlog.QUARANTINE_REFS + replica, there[replica], force=True)
+    bad = {replica for replica, one in audits.items() if one.problem is not None}
     for name in list(repository.references):
-        if name.startswith(INCOMING_REFS):
+        mended = name.startswith(gitlog.QUARANTINE_REFS) and name.removeprefix(gitlog.QUARANTINE_REFS) not in bad
+        if name.startswith(INCOMING_REFS) or mended:
             repository.references.delete(name)
-
-
-def _quarantine(replica: str) -> str:
-    return QUARANTINE_REFS + replica
 
 
 def _logs(refs: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,59 @@
+"""`tapeout gc`: pack the repositories of the state directory and tidy the index. Nothing is dropped."""
+
+import argparse
+import os
+
+from tapeout.base.paths import StatePaths
+from tapeout.cli.context import here, open_tracker
+from tapeout.cli.output import Result, table
+from tapeout.cli.parser import add_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `gc`."""
+    add_json(parser)
+    parser.set_defaults(run=_gc, for_people=True)
+
+
+def _gc(arguments: argparse.Namespace) -> Result:
+    from tapeout.base.packing import pack_whole
+
+    paths = here().paths
+    before = _sizes(paths)
+    with open_tracker() as tracker:
+        tracker.check()
+        tracker.tidy()
+    packed = {
+        os.path.basename(path): pack_whole(path) for path in (paths.tracker_git, paths.hub) if os.path.exists(path)
+    }
+    after = _sizes(paths)
+    kept = {name for name, done in packed.items() if not done}
+    cells = [
+        (name, _megabytes(before[name]), _megabytes(size), "in use, left as it is" if name in kept else "")
+        for name, size in after.items()
+    ]
+    data = [{"name": name, "before": before[name], "after": after[name], "in_use": name in kept} for name in after]
+    return Result(data, table(("what", "before", "after", ""), cells))
+
+
+def _sizes(paths: StatePaths) -> dict[str, int]:
+    """Bytes on the disk of what is kept: the index and the repositories."""
+    index = sum(_size(paths.tracker_db + ending) for ending in ("", "-wal"))
+    return {"tracker.db": index} | {
+        os.path.basename(path): _tree_size(path) for path in (paths.tracker_git, paths.hub) if os.path.exists(path)
+    }
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _tree_size(folder: str) -> int:
+    return sum(_size(os.path.join(place, name)) for place, _, names in os.walk(folder) for name in names)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
