@@ -110,7 +110,7 @@ def test_gc_makes_the_repositories_smaller_and_drops_nothing(cli: Cli) -> None:
     blob = pygit2.Repository(cli.paths.tracker_git).create_blob(b"attached in a moment")
     sizes = {row["name"]: row for row in cli("gc", "--json").data}
     assert sizes["tracker.git"]["after"] < sizes["tracker.git"]["before"]
-    assert loose_objects(cli.paths.tracker_git) == 0
+    assert loose_objects(cli.paths.tracker_git) == 1  # what nothing points to yet
     assert blob in pygit2.Repository(cli.paths.tracker_git)
     for ending in FILES:
         if os.path.exists(cli.paths.tracker_db + ending):
