@@ -1,17 +1,23 @@
 """`tapeout claim` and `tapeout release`: leases held by hand."""
 
-import argparse
+from __future__ import annotations
 
 from tapeout.base.errors import UsageError
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, open_tracker
 from tapeout.cli.output import Result, clock
-from tapeout.cli.parser import add_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tapeout.cli.commands import Describes
 
 HAND_LEASE_SECONDS = 3600.0
 """People are slower than workers: a lease taken by hand lives for an hour by default."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `claim` or `release`."""
     claims = parser.prog.endswith("claim")
     parser.add_argument("issue", metavar="ID", nargs="?" if claims else None)

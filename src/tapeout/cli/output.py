@@ -1,14 +1,19 @@
 """Printing: text for people, one JSON envelope for programs, one line for errors."""
 
+from __future__ import annotations
+
 import contextlib
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
 
+from tapeout.base import jsontext
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA_VERSION = 1
 """Version of the JSON envelope: grows when a field changes its meaning or goes away."""
@@ -139,9 +144,9 @@ def duration(seconds: float) -> str:
 
 def _envelope(envelope: dict[str, Any]) -> str:
     """One line of JSON in which what is not printable is escaped."""
-    text = json.dumps(envelope, ensure_ascii=False)
+    text = jsontext.dumps(envelope)
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+        text = "".join(c if c.isprintable() else jsontext.escaped(c) for c in text)
     return text + "\n"
 
 

@@ -1,14 +1,20 @@
 """`tapeout ready`: what could be started now."""
 
-import argparse
+from __future__ import annotations
 
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json, limit
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue import LIST_LIMIT, listing, shortened
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json, limit
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tapeout.cli.commands import Describes
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `ready`."""
     parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
     add_json(parser)

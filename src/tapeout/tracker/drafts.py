@@ -9,13 +9,15 @@ What may go wrong: a front matter, a field or a value is not valid; the error na
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import yaml
 
 from tapeout.base.errors import UsageError
 from tapeout.tracker.issues import Draft, checked_draft
-from tapeout.tracker.model import IssueType
+
+if TYPE_CHECKING:
+    from tapeout.tracker.model import IssueType
 
 _FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*$|(~{3,}))")
 _KEY = re.compile(r"[A-Za-z][\w-]*\s*:")

@@ -5,12 +5,17 @@ one by one, labels and dependencies are sets with additions and removals, commen
 unknown kind, from a newer version, changes nothing and is kept in the log.
 """
 
-import json
-import sqlite3
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
+from collections.abc import Callable
+
+from tapeout.base import jsontext as json
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.operations import Operation
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FIELDS = frozenset(
     {

@@ -4,17 +4,19 @@ One writer a ref, so pushing never conflicts. Each commit holds one file, `opera
 parent is the batch before. pygit2 is imported only here and only when there is something to write or rebuild.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
-import json
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from tapeout.base import jsontext as json
 from tapeout.base.errors import Busy, EnvironmentProblem
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, schema
 from tapeout.tracker.operations import Operation, decode, encode, encode_data
 
@@ -174,7 +176,7 @@ def _append(paths: StatePaths, replica: str, operations: list[Operation]) -> Non
         raise EnvironmentProblem(f"{name} was moved by somebody else", hint="only one writer a replica is allowed")
 
 
-def _lines(commit: "pygit2.Commit") -> list[str]:
+def _lines(commit: pygit2.Commit) -> list[str]:
     """The lines of one commit of a log. Only a newline ends one: text may hold other separators."""
     import pygit2
 
@@ -184,12 +186,12 @@ def _lines(commit: "pygit2.Commit") -> list[str]:
     return blob.data.decode().removesuffix("\n").split("\n")
 
 
-def _last_number(commit: "pygit2.Commit") -> int:
+def _last_number(commit: pygit2.Commit) -> int:
     """The number of the newest operation of a log whose tip this is."""
     return _number(decode(_lines(commit)[-1]))
 
 
-def read_batch(commit: "pygit2.Commit") -> Iterator[Operation]:
+def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:
     """The operations of one commit of a log.
 
     Raises:

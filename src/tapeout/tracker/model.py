@@ -4,27 +4,32 @@
 (docs/decisions/0003).
 """
 
-from typing import Any, Literal, NamedTuple
+from __future__ import annotations
 
-IssueType = Literal["task", "bug", "feature", "epic", "chore", "decision"]
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    IssueType = Literal["task", "bug", "feature", "epic", "chore", "decision"]
+    DependencyKind = Literal["blocks", "related", "discovered-from", "duplicates"]
+    Resolution = Literal["landed", "done", "wontfix", "duplicate", "invalid"]
+    ChangeState = Literal["queued", "gating", "passed", "landed", "failed", "conflict", "withdrawn"]
+    Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
+    """How an attempt ended: landed; failed its verdicts; conflicted with main; its agent or worker died; stopped by a
+    person."""
+
 ISSUE_TYPES: tuple[IssueType, ...] = ("task", "bug", "feature", "epic", "chore", "decision")
 
-DependencyKind = Literal["blocks", "related", "discovered-from", "duplicates"]
 DEPENDENCY_KINDS: tuple[DependencyKind, ...] = ("blocks", "related", "discovered-from", "duplicates")
 
-Resolution = Literal["landed", "done", "wontfix", "duplicate", "invalid"]
 PERSON_RESOLUTIONS: tuple[Resolution, ...] = ("done", "wontfix", "duplicate", "invalid")
 """`landed` is missing: only a landing closes an issue as landed."""
 
 PRIORITIES = range(5)
 """0 is the most urgent, 4 the least."""
 
-ChangeState = Literal["queued", "gating", "passed", "landed", "failed", "conflict", "withdrawn"]
 OPEN_CHANGE_STATES: tuple[ChangeState, ...] = ("queued", "gating", "passed")
-
-Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
-"""How an attempt ended: landed; failed its verdicts; conflicted with main; its agent or worker died; stopped by a
-person."""
 
 
 class Dependency(NamedTuple):

@@ -4,8 +4,13 @@ An operation says what one actor did to one issue at one moment of a hybrid logi
 written. Operations of all replicas are ordered by `(clock, id)`; that order is the same everywhere.
 """
 
-import json
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from tapeout.base import jsontext as json
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _COUNTER_BITS = 16
 
@@ -44,12 +49,12 @@ def tick(last: int, wall_seconds: float) -> int:
 
 def encode_data(data: dict[str, Any]) -> str:
     """Compact JSON of an operation's data."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(data, separators=(",", ":"))
 
 
 def encode(operation: Operation) -> str:
     """One line of the git log."""
-    return json.dumps(list(operation), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(list(operation), separators=(",", ":"))
 
 
 def decode(line: str) -> Operation:
@@ -60,7 +65,7 @@ def decode(line: str) -> Operation:
     """
     try:
         operation = Operation(*json.loads(line))
-    except (TypeError, json.JSONDecodeError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"not an operation: {line[:80]!r}") from error
     texts = (operation.id, operation.actor, operation.issue, operation.kind)
     if not (all(isinstance(text, str) for text in texts) and isinstance(operation.clock, int)):

@@ -1,13 +1,20 @@
 """Reading the index: rows become the values of `model`."""
 
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
+from tapeout.base import jsontext as json
 from tapeout.base.errors import NotFound, UsageError
-from tapeout.tracker.model import Attempt, Change, Comment, Dependency, DependencyKind, Event, Issue
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
+from tapeout.base.sqlite import sqlite3
+from tapeout.tracker.model import Attempt, Change, Comment, Dependency, Event, Issue
 from tapeout.tracker.operations import Operation
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tapeout.tracker.model import DependencyKind
 
 _ISSUE_COLUMNS = (
     "id, title, body, acceptance, type, priority, status, resolution,"
