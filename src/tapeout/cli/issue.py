@@ -14,6 +14,7 @@ from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTI
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Any
 
     from tapeout.cli.commands import Describes
@@ -146,17 +147,16 @@ def _list(arguments: argparse.Namespace) -> Result:
             needs_person=True if arguments.needs_person else None,
         )
         issues = tracker.issues(wanted, arguments.limit + 1 if arguments.limit else -1)
-    return shortened(issues, arguments.limit, listing(issues))
+    return shortened(issues, arguments.limit, lambda: listing(issues))
 
 
-def shortened(issues: list[Issue], most: int, text: str) -> Result:
+def shortened(issues: list[Issue], most: int, text: Callable[[], str]) -> Result:
     """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
     if not most or len(issues) <= most:
         return Result([as_data(issue) for issue in issues], text)
-    issues = issues[:most]
-    return Result(
-        [as_data(issue) for issue in issues], f"{listing(issues)}\n... and more: --limit 0 shows all (now {most})"
-    )
+    shown = issues[:most]
+    more = f"... and more: --limit 0 shows all (now {most})"
+    return Result([as_data(issue) for issue in shown], lambda: f"{listing(shown)}\n{more}")
 
 
 def _add_show(parser: Describes) -> None:
@@ -173,7 +173,7 @@ def _show(arguments: argparse.Namespace) -> Result:
         data["comments"] = [one._asdict() for one in tracker.comments(issue.id)]
         data["attempts"] = [one._asdict() for one in tracker.attempts(issue.id)]
         data["changes"] = [one._asdict() for one in tracker.all_changes(issue.id)]
-    return Result(data, _page(data))
+    return Result(data, lambda: _page(data))
 
 
 def _page(data: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tapeout.base import jsontext
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
@@ -27,7 +27,8 @@ class Result(NamedTuple):
     """What a command gives back: `data` for `--json`, `text` for people."""
 
     data: Any
-    text: str
+    text: str | Callable[[], str]
+    """A function where making it takes long: programs that read `data` do not wait for it."""
 
 
 def show(result: Result | None, *, as_json: bool) -> None:
@@ -36,8 +37,10 @@ def show(result: Result | None, *, as_json: bool) -> None:
         return
     if as_json:
         _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
-    elif result.text:
-        _write(printable(result.text) + "\n")
+        return
+    text = result.text if isinstance(result.text, str) else result.text()
+    if text:
+        _write(printable(text) + "\n")
 
 
 def show_error(error: TapeoutError, *, as_json: bool) -> None:

@@ -98,7 +98,7 @@ class _Reader:
     def _read_option(self, word: str, rest: Iterator[str], values: dict[str, Any]) -> None:
         name, equals, value = word.partition("=")
         argument = self._options.get(name)
-        if argument is None or len(name) < 3 or (equals and (argument.switch or not value)):
+        if argument is None or (equals and (argument.switch or not (value and name.startswith("--")))):
             raise _UnusualError
         if argument.switch:
             values[argument.dest] = True

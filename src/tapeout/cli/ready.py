@@ -24,4 +24,4 @@ def add_arguments(parser: Describes) -> None:
 def _ready(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         issues = tracker.ready(limit=arguments.limit + 1 if arguments.limit else -1)
-    return shortened(issues, arguments.limit, listing(issues) if issues else "nothing is ready")
+    return shortened(issues, arguments.limit, lambda: listing(issues) if issues else "nothing is ready")
