@@ -83,6 +83,20 @@ class FloorConfig(Model):
     """How long an agent may take to start a session."""
 
 
+class TrackerConfig(Model):
+    """`[tracker]`"""
+
+    remote: Annotated[str, Field(pattern=r"^[^-\s].*$")] | None = None
+    """The remote through which clones exchange issues; by default `origin`, or the only one that there is."""
+
+    sync: Seconds | None = None
+    """How often a running floor exchanges issues with the remote; not at all by default."""
+
+    claims: Literal["local", "shared"] = "local"
+    """`shared`: who takes an issue also takes a lease on the remote, so that of several floors that share only that
+    remote one works on it."""
+
+
 class AgentConfig(Model):
     """`[agents.NAME]`: an agent of your own, or changes to one that the catalog knows."""
 
@@ -145,6 +159,7 @@ class Config(Model):
     project: ProjectConfig = ProjectConfig()
     floor: FloorConfig = FloorConfig()
     gate: GateConfig = GateConfig()
+    tracker: TrackerConfig = TrackerConfig()
     agents: dict[Name, AgentConfig] = {}
     check: Annotated[tuple[CheckConfig, ...], Field(strict=False, min_length=1)]
 

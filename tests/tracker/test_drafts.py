@@ -21,6 +21,8 @@ LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), max_si
 FENCED = LINE.map(lambda line: f"```text\n---\ntitle: in code\n{line.lstrip('`~ ')}\n---\n```")
 PLAIN = LINE.filter(lambda line: not line.lstrip(" ").startswith(("```", "~~~")) and line.rstrip() != "---")
 BODY = st.lists(PLAIN | FENCED, max_size=6).map(lambda parts: "\n".join(parts).strip())
+MOMENT = st.none() | st.integers(0, 2**31).map(float)
+LINKS = ("conditional-on", "related", "discovered-from", "duplicates", "supersedes")
 DRAFT = st.builds(
     Draft,
     title=TITLES,
@@ -33,15 +35,27 @@ DRAFT = st.builds(
     parent=st.none() | WORD,
     agent=st.none() | WORD,
     assignee=st.none() | TITLES,
-    deferred_until=st.none() | st.integers(0, 2**31).map(float),
+    deferred_until=MOMENT,
+    design=TITLES | st.just(""),
+    due_at=MOMENT,
+    estimate_minutes=st.none() | st.integers(0, 10**9 - 1),
+    external_ref=st.none() | TITLES,
     depends_on=st.lists(WORD, max_size=3).map(tuple),
+    links=st.lists(st.sampled_from(LINKS), unique=True).flatmap(
+        lambda keys: st.tuples(
+            *(st.tuples(WORD, st.just(key.removesuffix("-on"))) for key in sorted(keys, key=LINKS.index))
+        )
+    ),
     name=st.none() | WORD,
 )
 
 
+def moment(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
+
+
 def render(draft: Draft) -> str:
     """The file that describes a draft."""
-    defer = draft.deferred_until
     fields = {
         "id": draft.name,
         "title": draft.title,
@@ -54,7 +68,12 @@ def render(draft: Draft) -> str:
         "assignee": draft.assignee,
         "depends-on": list(draft.depends_on),
         "acceptance": draft.acceptance or None,
-        "defer": None if defer is None else datetime.fromtimestamp(defer, UTC).isoformat(),
+        "design": draft.design or None,
+        "defer": moment(draft.deferred_until),
+        "due": moment(draft.due_at),
+        "estimate": draft.estimate_minutes,
+        "external-ref": draft.external_ref,
+        **{f"{kind}-on" if kind == "conditional" else kind: [target] for target, kind in draft.links},
     }
     matter = yaml.safe_dump({key: value for key, value in fields.items() if value is not None}, allow_unicode=True)
     return f"---\n{matter}---\n{draft.body}\n"

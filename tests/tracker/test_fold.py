@@ -65,7 +65,7 @@ def test_an_operation_that_makes_no_sense_keeps_no_index_from_being_made(paths: 
         Operation("zz.3", 3, "eve", "other", "created", {"title": None}),
         Operation("zz.4", 4, "eve", issue.id, "invented-later", {"x": 1}),
     ]
-    gitlog._append(paths, "zz", strange)
+    gitlog.append(paths, "zz", strange)
     delete_index(paths)
     with Tracker.open(paths, "ada") as tracker:
         assert tracker.issue(issue.id) == issue

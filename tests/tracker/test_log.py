@@ -9,7 +9,7 @@ import pytest
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.faults import CRASH_VARIABLE
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, gitlog
+from tapeout.tracker import Draft, Tracker, outbox
 from tests.tracker.tools import contents, delete_index, finish, logged, python
 
 WRITER = """
@@ -46,17 +46,17 @@ def test_closing_flushes(paths: StatePaths) -> None:
 def test_reading_alone_makes_no_repository(paths: StatePaths) -> None:
     with Tracker.open(paths, "ada") as tracker:
         assert tracker.issues() == []
-    assert not os.path.exists(paths.hub)
+    assert not os.path.exists(paths.tracker_git)
 
 
 def test_a_batch_is_bounded_in_number_and_in_bytes(
     paths: StatePaths, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gitlog, "BATCH_LIMIT", 4)
-    monkeypatch.setattr(gitlog, "BATCH_BYTES", 1000)
+    monkeypatch.setattr(outbox, "BATCH_LIMIT", 4)
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 1000)
     tracker.create_many([Draft("x", body="b" * size) for size in (0,) * 9 + (5000, 5000, 0, 600, 600)])
     assert tracker.flush() == 14
-    repository = pygit2.Repository(paths.hub)
+    repository = pygit2.Repository(paths.tracker_git)
     (name,) = [name for name in repository.references if name.startswith("refs/tapeout/log/")]
     messages = [commit.message for commit in repository.walk(repository.references[name].target)]
     assert sorted(int(message.split()[0]) for message in messages) == [1, 1, 1, 1, 2, 4, 4]
@@ -105,7 +105,7 @@ def test_many_flushers_at_once_write_everything_once(paths: StatePaths) -> None:
 
 def test_whoever_finds_the_lock_taken_leaves_the_work_to_its_holder(paths: StatePaths, tracker: Tracker) -> None:
     tracker.create(Draft("one"))
-    with gitlog._flush_lock(paths) as held:
+    with outbox._flush_lock(paths) as held:
         assert held
         assert tracker.flush() == 0
     assert tracker.flush() == 1
@@ -116,30 +116,30 @@ def test_a_flusher_that_was_overtaken_has_nothing_to_do(
 ) -> None:
     tracker.create(Draft("one"))
     with Tracker.open(paths, "ben") as other:
-        real = gitlog._flush_lock
+        real = outbox._flush_lock
 
         def overtaken(where: StatePaths) -> object:
-            monkeypatch.setattr(gitlog, "_flush_lock", real)
+            monkeypatch.setattr(outbox, "_flush_lock", real)
             assert other.flush() == 1
             return real(where)
 
-        monkeypatch.setattr(gitlog, "_flush_lock", overtaken)
+        monkeypatch.setattr(outbox, "_flush_lock", overtaken)
         assert tracker.flush() == 0
 
 
 def test_a_log_that_somebody_else_moved_is_not_written_over(paths: StatePaths, tracker: Tracker) -> None:
     tracker.create(Draft("one"))
     tracker.flush()
-    repository = pygit2.Repository(paths.hub)
+    repository = pygit2.Repository(paths.tracker_git)
     (name,) = [name for name in repository.references if name.startswith("refs/tapeout/log/")]
     who = pygit2.Signature("x", "x@localhost")
     tip = repository.references[name].target
     foreign = repository.create_commit(None, who, who, "not a log", repository.TreeBuilder().write(), [tip])
     repository.references[name].set_target(foreign)
     tracker.create(Draft("two"))
-    with pytest.raises(EnvironmentProblem, match="holds no operations file"):
+    with pytest.raises(EnvironmentProblem, match="holds no file operations"):
         tracker.flush()
-    with pytest.raises(EnvironmentProblem, match="holds no operations file"):
+    with pytest.raises(EnvironmentProblem, match="holds no file operations"):
         tracker.check()
     assert tracker.has_outbox()
     assert len(tracker.issues()) == 2
@@ -148,9 +148,9 @@ def test_a_log_that_somebody_else_moved_is_not_written_over(paths: StatePaths, t
 def test_closing_tolerates_that_git_cannot_be_written(paths: StatePaths) -> None:
     with Tracker.open(paths, "ada") as tracker:
         tracker.create(Draft("one"))
-        with open(paths.hub, "w") as file:
+        with open(paths.tracker_git, "w") as file:
             file.write("in the way")
-    os.unlink(paths.hub)
+    os.unlink(paths.tracker_git)
     with Tracker.open(paths, "ada") as tracker:
         assert [issue.title for issue in tracker.issues()] == ["one"]
         assert tracker.flush() == 1
@@ -160,7 +160,7 @@ def test_an_error_inside_is_not_hidden_by_a_flush_that_fails(paths: StatePaths) 
     def fail() -> None:
         with Tracker.open(paths, "ada") as tracker:
             tracker.create(Draft("one"))
-            with open(paths.hub, "w") as file:
+            with open(paths.tracker_git, "w") as file:
                 file.write("in the way")
             raise KeyError("mine")
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, fold
+from tapeout.tracker import Draft, Tracker, fold, waiting
 from tapeout.tracker.model import Lease
 from tests.tracker.tools import contents
 
@@ -300,12 +300,13 @@ class TrackerMachine(RuleBasedStateMachine):
         connection = sqlite3.connect(self.paths.tracker_db, isolation_level=None)
         for issue in self.model:
             fold.refold(connection, issue)
+            waiting.after_merge(connection, [issue])
         connection.close()
         assert rows() == expected
         self.tracker.flush()
-        from tapeout.tracker import gitlog
+        from tapeout.tracker import rebuild
 
-        gitlog.rebuild(self.paths)
+        rebuild.rebuild(self.paths)
         assert rows() == expected
         assert self.tracker.counts().open == sum(one.closed is None for one in self.model.values())
 

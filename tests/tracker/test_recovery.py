@@ -12,7 +12,8 @@ import pytest
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, gitlog, schema
+from tapeout.base.sqlite import sqlite3 as index
+from tapeout.tracker import Draft, Tracker, gitlog, rebuild, schema
 from tests.tracker.tools import FILES, contents, delete_index, finish, logged, python
 
 OPENERS = 6
@@ -55,7 +56,7 @@ def test_a_lost_index_is_made_again_from_git(paths: StatePaths) -> None:
 
 def test_a_lost_index_is_made_again_when_the_refs_are_packed(paths: StatePaths) -> None:
     fill(paths, 1)
-    subprocess.run(["git", "-C", paths.hub, "pack-refs", "--all"], check=True)
+    subprocess.run(["git", "-C", paths.tracker_git, "pack-refs", "--all"], check=True)
     delete_index(paths)
     assert titles(paths) == ["first", "0"]
 
@@ -69,7 +70,7 @@ def test_what_is_written_after_a_rebuild_goes_to_git_too(paths: StatePaths) -> N
 
 
 def test_the_outbox_works_after_a_rebuild_from_an_empty_log(paths: StatePaths) -> None:
-    assert gitlog.rebuild(paths) == 0
+    assert rebuild.rebuild(paths) == 0
     with Tracker.open(paths, "ada") as tracker:
         tracker.create(Draft("one"))
         assert tracker.has_outbox()
@@ -79,17 +80,17 @@ def test_the_outbox_works_after_a_rebuild_from_an_empty_log(paths: StatePaths) -
 def test_a_rebuild_brings_the_outbox_to_git_first(paths: StatePaths, tracker: Tracker) -> None:
     tracker.create(Draft("one"))
     assert tracker.has_outbox()
-    assert gitlog.rebuild(paths) == 1
+    assert rebuild.rebuild(paths) == 1
     assert titles(paths) == ["one"]
     assert len(logged(paths)) == 1
 
 
 def test_an_open_tracker_goes_on_with_the_new_index(paths: StatePaths, tracker: Tracker) -> None:
     tracker.create(Draft("one"))
-    gitlog.rebuild(paths)
+    rebuild.rebuild(paths)
     tracker.create(Draft("two"))
     assert [issue.title for issue in tracker.issues()] == ["one", "two"]
-    gitlog.rebuild(paths)
+    rebuild.rebuild(paths)
     assert [issue.title for issue in tracker.issues()] == ["one", "two"]
     assert titles(paths) == ["one", "two"]
 
@@ -162,7 +163,7 @@ def test_a_damaged_index_is_named_and_repaired(paths: StatePaths, damage: object
     assert caught.value.message.startswith(f"the index {paths.tracker_db} is damaged: ")
     assert "\n" not in caught.value.message
     assert "tapeout doctor --rebuild" in (caught.value.hint or "")
-    assert gitlog.rebuild(paths) == len(before["operations"])
+    assert rebuild.rebuild(paths) == len(before["operations"])
     assert contents(paths) == before
     with Tracker.open(paths, "ada") as tracker:
         tracker.check()
@@ -180,7 +181,7 @@ def test_a_damaged_index_is_salvaged_as_far_as_it_can_be_read(paths: StatePaths)
     connection.execute("DROP TABLE meta")
     connection.commit()
     connection.close()
-    gitlog.rebuild(paths)
+    rebuild.rebuild(paths)
     assert titles(paths) == ["in git", "not in git"]
 
 
@@ -208,15 +209,15 @@ def test_an_index_of_a_newer_version_is_left_alone(paths: StatePaths) -> None:
 def test_a_damaged_log_is_named_and_the_old_index_stays(paths: StatePaths) -> None:
     fill(paths, 1)
     before = contents(paths)
-    gitlog._append(paths, "zz", [])
-    objects = os.path.join(paths.hub, "objects")
+    gitlog.append(paths, "zz", [])
+    objects = os.path.join(paths.tracker_git, "objects")
     for folder, _, names in os.walk(objects):
         for name in names:
             os.chmod(os.path.join(folder, name), 0o600)
             with open(os.path.join(folder, name), "r+b") as file:
                 file.write(b"garbage")
     with pytest.raises(EnvironmentProblem, match="the log in"):
-        gitlog.rebuild(paths)
+        rebuild.rebuild(paths)
     assert contents(paths) == before
 
 
@@ -271,7 +272,7 @@ def test_an_index_is_not_replaced_while_somebody_opens_it(paths: StatePaths, mon
         connection: sqlite3.Connection = connect(*arguments, **options)
         return connection
 
-    monkeypatch.setattr(sqlite3, "connect", look)
+    monkeypatch.setattr(index, "connect", look)
     Tracker.open(paths, "ada").close()
     assert looked
 
@@ -279,9 +280,9 @@ def test_an_index_is_not_replaced_while_somebody_opens_it(paths: StatePaths, mon
 REBUILDER = """
 import sys
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import gitlog
+from tapeout.tracker import rebuild
 for _ in range(40):
-    gitlog.rebuild(StatePaths(sys.argv[1]))
+    rebuild.rebuild(StatePaths(sys.argv[1]))
 """
 BUSY = """
 import sys, pygit2

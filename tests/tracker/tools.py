@@ -11,7 +11,7 @@ import pygit2
 
 from tapeout.base.paths import StatePaths
 
-TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attempts", "changes")
+TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attachments", "attempts", "changes")
 FILES = ("", "-wal", "-shm")
 
 
@@ -29,9 +29,9 @@ def contents(paths: StatePaths) -> dict[str, list[tuple[Any, ...]]]:
 
 def logged(paths: StatePaths) -> list[str]:
     """Ids of the operations in git, in the order of their commits, oldest first."""
-    if not os.path.exists(paths.hub):
+    if not os.path.exists(paths.tracker_git):
         return []
-    repository = pygit2.Repository(paths.hub)
+    repository = pygit2.Repository(paths.tracker_git)
     identities = []
     for name in repository.references:
         if name.startswith("refs/tapeout/log/"):

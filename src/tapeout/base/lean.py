@@ -18,7 +18,7 @@ from collections import namedtuple
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import NamedTuple, cast
+    from typing import Literal, NamedTuple, cast
 else:
 
     class _Fields(type):
@@ -37,9 +37,15 @@ else:
     class NamedTuple(metaclass=_Fields):
         """`typing.NamedTuple`; the module needs `from __future__ import annotations`."""
 
+    class Literal:
+        """`typing.Literal`: in annotations, which are not evaluated, and in names for them."""
+
+        def __class_getitem__(cls, values):
+            return cls
+
     def cast(_kind, value):
         """`typing.cast`."""
         return value
 
 
-__all__ = ["TYPE_CHECKING", "NamedTuple", "cast"]
+__all__ = ["TYPE_CHECKING", "Literal", "NamedTuple", "cast"]

@@ -44,6 +44,11 @@ class StatePaths(NamedTuple):
         return os.path.join(self.root, "tracker.db")
 
     @property
+    def tracker_git(self) -> str:
+        """Bare repository of the tracker's log: apart from the hub, so that no clone of the code carries it."""
+        return os.path.join(self.root, "tracker.git")
+
+    @property
     def hub(self) -> str:
         """The floor's bare repository."""
         return os.path.join(self.root, "hub.git")

@@ -52,6 +52,7 @@ COMMANDS = (
     Command("ready", "ready", "issues that could be started now"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("release", "claims", "give a claimed issue back"),
+    Command("sync", "sync", "exchange issues with other clones through a git remote or a file"),
     Command("agents", "agents", "which agents are known, and which are installed here"),
     Command("gate", "gate", "run the checks on a commit; show the evidence of a landed one"),
     Command("publish", "publish", "bring landed commits from the hub to your branch"),

@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> Result:
-    from tapeout.tracker import Tracker, gitlog
+    from tapeout.tracker import Tracker, rebuild
 
     context = here()
     if arguments.rebuild:
         from tapeout.floor.lock import FloorLock
 
         with FloorLock(context.paths):
-            count = gitlog.rebuild(context.paths)
+            count = rebuild.rebuild(context.paths)
         return Result({"operations": count}, f"the index was made again from {count} operations")
     with Tracker.open(context.paths, actor()) as tracker:
         tracker.check()

@@ -1,16 +1,10 @@
 """What follows a verdict or the end of an attempt: refine, a fresh session, or a person. Pure functions of data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tapeout.config import FloorConfig
-from tapeout.tracker.model import Attempt
-
-if TYPE_CHECKING:
-    from tapeout.tracker.model import Outcome
+from tapeout.tracker.model import Attempt, Outcome
 
 _FAULTLESS: tuple[Outcome, ...] = ("conflict", "interrupted")
 """Outcomes that are not the work's fault; they have a budget of their own."""

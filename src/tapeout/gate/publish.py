@@ -9,9 +9,9 @@ import pygit2
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.git import is_ancestor, move_ref, open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.base.usergit import complaint, user_git
 from tapeout.config import Config
 from tapeout.gate.hub import diverged_reason, hub_branch, open_user
-from tapeout.gate.usergit import complaint, user_git
 from tapeout.gate.worktrees import Worktree, busy_with, dirty, worktrees
 from tapeout.tracker import Tracker
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from tapeout.base.errors import EnvironmentProblem
-from tapeout.gate.usergit import complaint, user_git
+from tapeout.base.usergit import complaint, user_git
 
 
 @dataclass(frozen=True)

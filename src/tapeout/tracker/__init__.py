@@ -16,14 +16,27 @@ whole, with one line), a worker comes back after its lease was taken over (its w
         lease = tracker.claim(issue.id, owner="ada")
 """
 
+from __future__ import annotations
+
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
 from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
 
+if TYPE_CHECKING:
+    from tapeout.tracker.remote import Remote
+    from tapeout.tracker.sync import SyncReport
+
 
 class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
+
+    def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:
+        """Exchange issues with other clones: see `tapeout.tracker.sync`."""
+        from tapeout.tracker import sync
+
+        return sync.sync(self, remote, repair=repair)
 
 
 __all__ = ["Counts", "Draft", "Filter", "Tracker"]

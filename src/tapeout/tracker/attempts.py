@@ -9,12 +9,10 @@ from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
 from tapeout.tracker.leases import LeaseCommands
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Outcome
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from tapeout.tracker.model import Outcome
 
 
 class AttemptCommands(LeaseCommands):

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from tapeout.base.errors import NotAllowed
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Change
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState
 from tapeout.tracker.store import Store
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from tapeout.tracker.model import ChangeState
 
 _ALLOWED: dict[str, tuple[ChangeState, ...]] = {
     "gating": ("queued",),

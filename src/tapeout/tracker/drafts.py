@@ -9,22 +9,21 @@ What may go wrong: a front matter, a field or a value is not valid; the error na
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import yaml
 
 from tapeout.base.errors import UsageError
 from tapeout.tracker.issues import Draft, checked_draft
-
-if TYPE_CHECKING:
-    from tapeout.tracker.model import IssueType
+from tapeout.tracker.model import DependencyKind, IssueType
 
 _FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*$|(~{3,}))")
 _KEY = re.compile(r"[A-Za-z][\w-]*\s*:")
 
 FIELDS = (
     "id", "title", "type", "priority", "labels", "scope", "parent", "agent", "assignee", "depends-on", "acceptance",
-    "defer",
+    "design", "defer", "due", "estimate", "external-ref", "conditional-on", "related", "discovered-from", "duplicates",
+    "supersedes",
 )  # fmt: skip
 """Keys of the front matter. `id` is a local name that other issues of the same file can use in `depends-on` and
 `parent`; the tracker makes the real id."""
@@ -145,10 +144,25 @@ def _draft(section: _Section, source: str) -> Draft:
         parent=_text(matter, "parent", where),
         agent=_text(matter, "agent", where),
         assignee=_text(matter, "assignee", where),
-        deferred_until=_moment(_text(matter, "defer", where), where),
+        deferred_until=_moment(matter, "defer", where),
+        design=_text(matter, "design", where) or "",
+        due_at=_moment(matter, "due", where),
+        estimate_minutes=_estimate(_text(matter, "estimate", where), where),
+        external_ref=_text(matter, "external-ref", where),
         depends_on=_names(matter, "depends-on", where),
+        links=tuple((name, kind) for key, kind in _LINKS.items() for name in _names(matter, key, where)),
         name=_text(matter, "id", where),
     )
+
+
+_LINKS: dict[str, DependencyKind] = {
+    "conditional-on": "conditional",
+    "related": "related",
+    "discovered-from": "discovered-from",
+    "duplicates": "duplicates",
+    "supersedes": "supersedes",
+}
+"""Key of the front matter to the kind of dependency."""
 
 
 def _text(matter: dict[str, Any], key: str, where: str) -> str | None:
@@ -182,15 +196,37 @@ def _priority(value: str | None, where: str) -> int:
     return int(value[:9])
 
 
-def _moment(value: str | None, where: str) -> float | None:
+def _estimate(value: str | None, where: str) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_minutes(value)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}") from error
+
+
+def parse_minutes(text: str) -> int:
+    """Minutes from a number of them, or from a length of time such as `90m`, `4h` or `2d` (days of 24 hours).
+
+    Raises:
+        UsageError: it is neither.
+    """
+    match = re.fullmatch(r"(\d{1,9})([mhd]?)", text.strip(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{text!r} is not an estimate: use 90m, 4h or 2d")
+    return int(match[1]) * {"": 1, "m": 1, "h": 60, "d": 1440}[match[2]]
+
+
+def _moment(matter: dict[str, Any], key: str, where: str) -> float | None:
     """Unix time of an ISO date or time, in UTC unless it says otherwise."""
+    value = _text(matter, key, where)
     if value is None:
         return None
     try:
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{where}: {value!r} is no date: defer should be one such as 2027-01-31") from error
+        raise UsageError(f"{where}: {value!r} is no date: {key} should be one such as 2027-01-31") from error
 
 
 def _line_of(matter: str, key: str) -> int:

@@ -1,8 +1,12 @@
 """The fold: how operations become rows. Deterministic and total: any operation of a log can be applied to any state.
 
 Applied in `(clock, id)` order the result depends on nothing but the set of operations. Fields are last-writer-wins
-one by one, labels and dependencies are sets with additions and removals, comments are a union. An operation of an
-unknown kind, from a newer version, changes nothing and is kept in the log.
+one by one, labels and dependencies are sets with additions and removals, comments and attachments are a union. Of two
+claims that did not know of each other the earlier one holds. An operation of an unknown kind, from a newer version,
+changes nothing and is kept in the log.
+
+An operation changes rows of its own issue only. What follows for other issues, such as who waits for whom, is derived
+afterwards (`waiting`).
 """
 
 from __future__ import annotations
@@ -17,23 +21,32 @@ from tapeout.tracker.operations import Operation
 if TYPE_CHECKING:
     from typing import Any
 
-FIELDS = frozenset(
-    {
-        "title",
-        "body",
-        "acceptance",
-        "type",
-        "priority",
-        "parent",
-        "agent",
-        "assignee",
-        "needs_person",
-        "deferred_until",
-    }
-)
-"""Fields of an issue that an operation can set directly."""
+_TEXT = (str,)
+_OPTIONAL_TEXT = (str, type(None))
+_OPTIONAL_NUMBER = (int, float, type(None))
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "title": _TEXT,
+    "body": _TEXT,
+    "acceptance": _TEXT,
+    "design": _TEXT,
+    "type": _TEXT,
+    "priority": (int,),
+    "scope": (list,),
+    "parent": _OPTIONAL_TEXT,
+    "agent": _OPTIONAL_TEXT,
+    "assignee": _OPTIONAL_TEXT,
+    "needs_person": _OPTIONAL_TEXT,
+    "deferred_until": _OPTIONAL_NUMBER,
+    "due_at": _OPTIONAL_NUMBER,
+    "estimate_minutes": (int, type(None)),
+    "external_ref": _OPTIONAL_TEXT,
+}
+"""Fields of an issue that an operation can set directly, and the types of their values."""
 
 _Applier = Callable[[sqlite3.Connection, Operation], None]
+
+_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 def apply(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -57,97 +70,108 @@ def apply_logged(connection: sqlite3.Connection, operation: Operation) -> bool:
     return True
 
 
-_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-
-
 def refold(connection: sqlite3.Connection, issue: str) -> None:
-    """Fold one issue again from its operations: needed when an operation arrives that is older than the newest."""
-    for table in ("labels", "dependencies", "comments", "attempts", "changes"):
+    """Fold one issue again from its operations: needed when an operation arrives that is older than the newest.
+
+    Renewals of a lease are in the index only: a lease that still holds afterwards lives as long as before.
+    """
+    lease = connection.execute(
+        "SELECT lease_expires, lease_granted, id, lease_owner, lease_token FROM issues WHERE id = ?", (issue,)
+    ).fetchone()
+    for table in ("labels", "dependencies", "comments", "attachments", "attempts", "changes"):
         connection.execute(f"DELETE FROM {table} WHERE issue = ?", (issue,))
     connection.execute("DELETE FROM issues WHERE id = ?", (issue,))
+    for operation in operations_of(connection, issue):
+        apply_logged(connection, operation)
+    if lease is not None:
+        connection.execute(
+            "UPDATE issues SET lease_expires = ?, lease_granted = ?"
+            " WHERE id = ? AND lease_owner = ? AND lease_token = ?",
+            lease,
+        )
+
+
+def operations_of(connection: sqlite3.Connection, issue: str) -> list[Operation]:
+    """All operations of an issue, in the order of the fold."""
     rows = connection.execute(
-        "SELECT id, clock, actor, issue, kind, data FROM operations WHERE issue = ? ORDER BY clock, id",
-        (issue,),
-    ).fetchall()
-    for identity, clock, actor, subject, kind, data in rows:
-        apply_logged(connection, Operation(identity, clock, actor, subject, kind, json.loads(data)))
-    recount_blockers(connection, issue)
-    _recount_dependents(connection, issue)
-
-
-def recount_blockers(connection: sqlite3.Connection, issue: str) -> None:
-    """Derive how many open issues this one waits for."""
-    connection.execute(
-        "UPDATE issues SET open_blockers = (SELECT count(*) FROM dependencies d JOIN issues t ON t.id = d.target"
-        " WHERE d.issue = ?1 AND d.kind = 'blocks' AND t.status = 'open') WHERE id = ?1",
-        (issue,),
+        "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE issue = ? ORDER BY clock, id", (issue,)
     )
+    return [from_row(row) for row in rows]
 
 
-def _recount_dependents(connection: sqlite3.Connection, issue: str) -> None:
-    dependents = connection.execute(
-        "SELECT issue FROM dependencies WHERE target = ? AND kind = 'blocks'", (issue,)
-    ).fetchall()
-    for (dependent,) in dependents:
-        recount_blockers(connection, dependent)
+def from_row(row: tuple[Any, ...]) -> Operation:
+    """An operation from `id, clock, actor, issue, kind, data, act` as the index holds them."""
+    identity, clock, actor, issue, kind, data, act = row
+    return Operation(identity, clock, actor, issue, kind, json.loads(data), act)
+
+
+def checked_value(name: str, value: Any) -> Any:
+    """A field's value as its column holds it.
+
+    Raises:
+        TypeError: it is of another type than the field.
+    """
+    if not isinstance(value, FIELDS[name]) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}")
+    return json.dumps(value) if name == "scope" else value
+
+
+def _when(operation: Operation) -> float:
+    """When it happened: what was imported happened before it was written here."""
+    return float(operation.data.get("at", operation.at))
+
+
+def _who(operation: Operation) -> str:
+    return str(operation.data.get("by", operation.actor))
 
 
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    names = sorted(FIELDS & data.keys())
-    columns = "".join(f", {name}" for name in names)
-    marks = ", ?" * len(names)
+    columns = {name: checked_value(name, data[name]) for name in data if name in FIELDS}
+    when = _when(operation)
+    names = "".join(f", {name}" for name in columns)
     connection.execute(
-        f"INSERT OR IGNORE INTO issues(id, created_at, created_clock, updated_at, scope{columns})"
-        f" VALUES (?, ?, ?, ?, ?{marks})",
-        (
-            operation.issue,
-            operation.at,
-            operation.clock,
-            operation.at,
-            json.dumps(data.get("scope", [])),
-            *(data[name] for name in names),
-        ),
+        f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
+        f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
+        (operation.issue, _who(operation), when, operation.clock, when, *columns.values()),
     )
-    for label in data.get("labels", []):
+    for label in data.get("labels", ()):
         connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, label))
-    for target, kind in data.get("dependencies", []):
-        connection.execute("INSERT OR IGNORE INTO dependencies VALUES (?, ?, ?)", (operation.issue, target, kind))
-    if data.get("dependencies"):
-        recount_blockers(connection, operation.issue)
-    _recount_dependents(connection, operation.issue)
+    for target, kind in data.get("dependencies", ()):
+        _insert_dependency(connection, operation, target, kind)
 
 
 def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -> None:
     assignments = "".join(f", {name} = ?" for name in columns)
     connection.execute(
         f"UPDATE issues SET updated_at = ?{assignments} WHERE id = ?",
-        (operation.at, *columns.values(), operation.issue),
+        (_when(operation), *columns.values(), operation.issue),
     )
 
 
 def _fields_set(connection: sqlite3.Connection, operation: Operation) -> None:
-    columns = {name: value for name, value in operation.data.items() if name in FIELDS}
-    if "scope" in operation.data:
-        columns["scope"] = json.dumps(operation.data["scope"])
+    columns = {name: checked_value(name, value) for name, value in operation.data.items() if name in FIELDS}
     _set(connection, operation, **columns)
 
 
 def _labels_changed(connection: sqlite3.Connection, operation: Operation) -> None:
-    for label in operation.data.get("remove", []):
+    for label in operation.data.get("remove", ()):
         connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, label))
-    for label in operation.data.get("add", []):
+    for label in operation.data.get("add", ()):
         connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, label))
     _set(connection, operation)
 
 
-def _dependency_added(connection: sqlite3.Connection, operation: Operation) -> None:
+def _insert_dependency(connection: sqlite3.Connection, operation: Operation, target: str, kind: str) -> None:
     connection.execute(
-        "INSERT OR IGNORE INTO dependencies VALUES (?, ?, ?)",
-        (operation.issue, operation.data["target"], operation.data["kind"]),
+        "INSERT OR IGNORE INTO dependencies(issue, target, kind, clock, operation) VALUES (?, ?, ?, ?, ?)",
+        (operation.issue, target, kind, operation.clock, operation.id),
     )
+
+
+def _dependency_added(connection: sqlite3.Connection, operation: Operation) -> None:
+    _insert_dependency(connection, operation, operation.data["target"], operation.data["kind"])
     _set(connection, operation)
-    recount_blockers(connection, operation.issue)
 
 
 def _dependency_removed(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -156,33 +180,66 @@ def _dependency_removed(connection: sqlite3.Connection, operation: Operation) ->
         (operation.issue, operation.data["target"], operation.data["kind"]),
     )
     _set(connection, operation)
-    recount_blockers(connection, operation.issue)
 
 
 def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO comments VALUES (?, ?, ?, ?, ?, ?)",
-        (operation.id, operation.issue, operation.actor, operation.at, operation.data["text"], operation.clock),
+        (
+            operation.id,
+            operation.issue,
+            _who(operation),
+            _when(operation),
+            checked_value("body", operation.data["text"]),
+            operation.clock,
+        ),
     )
     _set(connection, operation)
 
 
+def _comment_removed(connection: sqlite3.Connection, operation: Operation) -> None:
+    _remove(connection, "comments", operation, operation.data["comment"])
+
+
+def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
+    data = operation.data
+    connection.execute(
+        "INSERT OR IGNORE INTO attachments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            operation.id,
+            operation.issue,
+            data["name"],
+            data["blob"],
+            data["size"],
+            operation.actor,
+            operation.at,
+            operation.clock,
+        ),
+    )
+    _set(connection, operation)
+
+
+def _detached(connection: sqlite3.Connection, operation: Operation) -> None:
+    _remove(connection, "attachments", operation, operation.data["attachment"])
+
+
+def _remove(connection: sqlite3.Connection, table: str, operation: Operation, identity: str) -> None:
+    connection.execute(f"DELETE FROM {table} WHERE id = ? AND issue = ?", (identity, operation.issue))
+    _set(connection, operation)
+
+
 def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
-    _set(
-        connection,
-        operation,
-        status="closed",
-        resolution=operation.data.get("resolution"),
-        closed_at=operation.at,
-        needs_person=None,
-        lease_owner=None,
-        lease_expires=None,
+    """Close; what has landed stays landed, whatever another clone decided at the same time."""
+    connection.execute(
+        "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
+        " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
+        " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
+        (_when(operation), operation.data.get("resolution"), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",
         (operation.issue,),
     )
-    _recount_dependents(connection, operation.issue)
 
 
 def _reopened(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -196,36 +253,48 @@ def _reopened(connection: sqlite3.Connection, operation: Operation) -> None:
         needs_person=None,
         budget_from=used,
     )
-    _recount_dependents(connection, operation.issue)
 
 
 def _claimed(connection: sqlite3.Connection, operation: Operation) -> None:
+    """A claim whose token is not above the newest was made without knowing of that one: it holds only if that lease
+    had ended by then."""
     data = operation.data
-    _set(
-        connection,
-        operation,
-        lease_owner=data["owner"],
-        lease_token=data["token"],
-        lease_expires=data["expires"],
+    connection.execute(
+        "UPDATE issues SET updated_at = ?1, lease_owner = ?2, lease_token = max(lease_token, ?3), lease_expires = ?4,"
+        " lease_granted = ?6 WHERE id = ?5"
+        " AND (?3 > lease_token OR lease_owner IS NULL OR lease_expires <= ?1)",
+        (
+            operation.at,
+            data["owner"],
+            data["token"],
+            data["expires"],
+            operation.issue,
+            data.get("granted", operation.at),
+        ),
     )
 
 
 def _released(connection: sqlite3.Connection, operation: Operation) -> None:
+    data = operation.data
     connection.execute(
-        "UPDATE issues SET updated_at = ?, lease_owner = NULL, lease_expires = NULL WHERE id = ? AND lease_token = ?",
-        (operation.at, operation.issue, operation.data["token"]),
+        "UPDATE issues SET updated_at = ?, lease_owner = NULL, lease_expires = NULL, lease_granted = NULL"
+        " WHERE id = ? AND lease_token = ? AND lease_owner = coalesce(?, lease_owner)",
+        (operation.at, operation.issue, data["token"], data.get("owner")),
     )
 
 
 def _gave_up(connection: sqlite3.Connection, operation: Operation) -> None:
-    _set(connection, operation, needs_person=operation.data["reason"])
+    connection.execute(
+        "UPDATE issues SET updated_at = ?, needs_person = ? WHERE id = ? AND status = 'open'",
+        (operation.at, operation.data["reason"], operation.issue),
+    )
 
 
 def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     connection.execute(
-        "INSERT OR IGNORE INTO attempts(id, issue, number, agent, state, host, pid, pid_started, started_at)"
-        " VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO attempts(id, issue, number, agent, state, host, pid, pid_started, started_at, replica)"
+        " VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
         (
             data["attempt"],
             operation.issue,
@@ -235,6 +304,7 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
             data["pid"],
             data["pid_started"],
             operation.at,
+            operation.replica,
         ),
     )
 
@@ -244,7 +314,7 @@ _ATTEMPT_FIELDS = ("state", "base", "head", "rounds", "tokens_used", "tokens_win
 
 def _attempt_updated(connection: sqlite3.Connection, operation: Operation) -> None:
     columns = {name: operation.data[name] for name in _ATTEMPT_FIELDS if name in operation.data}
-    _update(connection, "attempts", operation.data["attempt"], columns)
+    _update(connection, "attempts", operation, operation.data["attempt"], columns)
 
 
 def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -256,7 +326,7 @@ def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None
         "detail": data["detail"],
         "ended_at": operation.at,
     }
-    _update(connection, "attempts", data["attempt"], columns)
+    _update(connection, "attempts", operation, data["attempt"], columns)
     connection.execute("DELETE FROM activity WHERE attempt = ?", (data["attempt"],))
 
 
@@ -264,7 +334,7 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
     data = operation.data
     connection.execute(
         'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at,'
-        " submitted_clock) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+        " submitted_clock, replica) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
         (
             data["change"],
             operation.issue,
@@ -273,9 +343,10 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
             data["base"],
             operation.at,
             operation.clock,
+            operation.replica,
         ),
     )
-    _update(connection, "attempts", data["attempt"], {"state": "submitted"})
+    _update(connection, "attempts", operation, data["attempt"], {"state": "submitted"})
 
 
 def _change_moved(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -283,21 +354,25 @@ def _change_moved(connection: sqlite3.Connection, operation: Operation) -> None:
     columns: dict[str, Any] = {name: data[name] for name in ("state", "candidate") if name in data}
     if "verdict" in data:
         columns["verdict"] = json.dumps(data["verdict"])
-    _update(connection, "changes", data["change"], columns)
+    _update(connection, "changes", operation, data["change"], columns)
 
 
 def _change_landed(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    _update(connection, "changes", data["change"], {"state": "landed"})
+    _update(connection, "changes", operation, data["change"], {"state": "landed"})
     _closed(connection, operation._replace(data={"resolution": "landed"}))
     _set(connection, operation, landed_commit=data["commit"])
 
 
-def _update(connection: sqlite3.Connection, table: str, identity: str, columns: dict[str, Any]) -> None:
+def _update(
+    connection: sqlite3.Connection, table: str, operation: Operation, identity: str, columns: dict[str, Any]
+) -> None:
     if not columns:
         return
     assignments = ", ".join(f'"{name}" = ?' for name in columns)
-    connection.execute(f"UPDATE {table} SET {assignments} WHERE id = ?", (*columns.values(), identity))
+    connection.execute(
+        f"UPDATE {table} SET {assignments} WHERE id = ? AND issue = ?", (*columns.values(), identity, operation.issue)
+    )
 
 
 _APPLIERS: dict[str, _Applier] = {
@@ -307,6 +382,9 @@ _APPLIERS: dict[str, _Applier] = {
     "dependency-added": _dependency_added,
     "dependency-removed": _dependency_removed,
     "commented": _commented,
+    "comment-removed": _comment_removed,
+    "attached": _attached,
+    "detached": _detached,
     "closed": _closed,
     "reopened": _reopened,
     "claimed": _claimed,

@@ -8,23 +8,24 @@ from collections.abc import Iterable, Sequence
 from tapeout.base.errors import NotAllowed, UsageError
 from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker import queries
+from tapeout.tracker import queries, waiting
 from tapeout.tracker.model import (
     DEPENDENCY_KINDS,
     ISSUE_TYPES,
     PERSON_RESOLUTIONS,
     PRIORITIES,
+    WAITING_KINDS,
     Comment,
     Dependency,
+    DependencyKind,
     Event,
     Issue,
+    IssueType,
 )
 from tapeout.tracker.store import Store, checked_text
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from tapeout.tracker.model import IssueType
 
 MAX_TITLE = 300
 """Longest title, in characters."""
@@ -47,8 +48,14 @@ class Draft(NamedTuple):
     agent: str | None = None
     assignee: str | None = None
     deferred_until: float | None = None
+    design: str = ""
+    due_at: float | None = None
+    estimate_minutes: int | None = None
+    external_ref: str | None = None
     depends_on: tuple[str, ...] = ()
     """Issues that must close first: ids, or local names of other drafts filed together with this one."""
+    links: tuple[tuple[str, DependencyKind], ...] = ()
+    """Other dependencies: what they are on, as in `depends_on`, and their kind."""
     name: str | None = None
     """Local name, by which other drafts filed together can refer to this one."""
 
@@ -71,12 +78,13 @@ class IssueCommands(Store):
         with self._writing():
             identities = [self._fresh_id() for _ in checked]
             local = _local_names(checked, identities)
-            targets = [[self._target(name, local) for name in draft.depends_on] for draft in checked]
+            links = [self._links(draft, local) for draft in checked]
             parents = [self._target(draft.parent, local) if draft.parent else None for draft in checked]
-            _refuse_cycles("dependencies", dict(zip(identities, targets, strict=True)))
+            waits = [[target for target, kind in one if kind in WAITING_KINDS] for one in links]
+            _refuse_cycles("dependencies", dict(zip(identities, waits, strict=True)))
             _refuse_cycles("parents", {i: [p] for i, p in zip(identities, parents, strict=True) if p})
-            for draft, identity, depends, parent in zip(checked, identities, targets, parents, strict=True):
-                self._append(identity, "created", _creation(draft, depends, parent))
+            for draft, identity, linked, parent in zip(checked, identities, links, parents, strict=True):
+                self._append(identity, "created", _creation(draft, linked, parent))
             return [queries.issue(self._connection, identity) for identity in identities]
 
     def resolve(self, prefix: str) -> str:
@@ -137,8 +145,8 @@ class IssueCommands(Store):
         add_labels: Iterable[str] = (),
         remove_labels: Iterable[str] = (),
     ) -> Issue:
-        """Set fields of an issue (title, body, acceptance, type, priority, scope, parent, agent, assignee,
-        deferred_until) and add or remove labels, in one transaction."""
+        """Set fields of an issue (title, body, acceptance, design, type, priority, scope, parent, agent, assignee,
+        deferred_until, due_at, estimate_minutes, external_ref) and add or remove labels, in one transaction."""
         fields = {name: _checked_field(name, value) for name, value in fields.items()}
         labels = {"add": [_checked_label(label) for label in add_labels], "remove": list(remove_labels)}
         with self._writing():
@@ -170,7 +178,7 @@ class IssueCommands(Store):
             dependency = self._dependency(prefix, target, kind)
             if dependency.issue == dependency.target:
                 raise NotAllowed(f"{dependency.issue} cannot depend on itself")
-            if kind == "blocks" and queries.would_cycle(self._connection, dependency.issue, dependency.target):
+            if kind in WAITING_KINDS and waiting.would_cycle(self._connection, dependency.issue, dependency.target):
                 raise NotAllowed(f"{dependency.target} already waits for {dependency.issue}: that would be a cycle")
             data = {"target": dependency.target, "kind": dependency.kind}
             self._append(dependency.issue, "dependency-added", data)
@@ -180,7 +188,7 @@ class IssueCommands(Store):
         """Remove a dependency; removing one that is not there changes nothing."""
         with self._writing():
             dependency = self._dependency(prefix, target, kind)
-            if dependency in queries.dependencies(self._connection, dependency.issue):
+            if any(known[:3] == dependency[:3] for known in queries.dependencies(self._connection, dependency.issue)):
                 data = {"target": dependency.target, "kind": dependency.kind}
                 self._append(dependency.issue, "dependency-removed", data)
             return dependency
@@ -224,16 +232,18 @@ class IssueCommands(Store):
             if self._connection.execute("SELECT 1 FROM issues WHERE id = ?", (identity,)).fetchone() is None:
                 return identity
 
+    def _links(self, draft: Draft, local: dict[str, str]) -> list[tuple[str, str]]:
+        wanted = [*((name, "blocks") for name in draft.depends_on), *draft.links]
+        return [(self._target(name, local), _checked_kind(kind)) for name, kind in wanted]
+
     def _target(self, name: str, local: dict[str, str]) -> str:
         return local.get(name) or queries.resolve(self._connection, name)
 
     def _dependency(self, prefix: str, target: str, kind: str) -> Dependency:
-        if kind not in DEPENDENCY_KINDS:
-            raise UsageError(f"{kind!r} is not one of {', '.join(DEPENDENCY_KINDS)}")
         return Dependency(
             queries.resolve(self._connection, prefix),
             queries.resolve(self._connection, target),
-            kind,
+            _checked_kind(kind),
         )
 
     def _parent(self, identity: str, prefix: str) -> str:
@@ -242,6 +252,13 @@ class IssueCommands(Store):
         if identity in queries.ancestors(self._connection, parent):
             raise NotAllowed(f"{parent} is {identity} itself or below it, so it cannot be its parent")
         return parent
+
+
+def _checked_kind(kind: str) -> DependencyKind:
+    for known in DEPENDENCY_KINDS:
+        if kind == known:
+            return known
+    raise UsageError(f"{kind!r} is not one of {', '.join(DEPENDENCY_KINDS)}")
 
 
 def _local_names(drafts: Sequence[Draft], identities: Sequence[str]) -> dict[str, str]:
@@ -253,12 +270,18 @@ def _local_names(drafts: Sequence[Draft], identities: Sequence[str]) -> dict[str
     return local
 
 
-def _creation(draft: Draft, depends: list[str], parent: str | None) -> dict[str, Any]:
+_SPARSE = (
+    "body", "acceptance", "design", "agent", "assignee", "deferred_until", "due_at", "estimate_minutes", "external_ref",
+)  # fmt: skip
+"""Fields that most issues do not have."""
+
+
+def _creation(draft: Draft, links: list[tuple[str, str]], parent: str | None) -> dict[str, Any]:
     """Data of a `created` operation: what differs from an empty issue."""
     data: dict[str, Any] = {"title": draft.title, "type": draft.type, "priority": draft.priority}
-    for field in ("body", "acceptance", "agent", "assignee", "deferred_until"):
+    for field in _SPARSE:
         value = getattr(draft, field)
-        if value:
+        if value or value == 0:
             data[field] = value
     if parent:
         data["parent"] = parent
@@ -266,8 +289,8 @@ def _creation(draft: Draft, depends: list[str], parent: str | None) -> dict[str,
         data["labels"] = sorted(set(draft.labels))
     if draft.scope:
         data["scope"] = list(draft.scope)
-    if depends:
-        data["dependencies"] = [[target, "blocks"] for target in dict.fromkeys(depends)]
+    if links:
+        data["dependencies"] = list(dict.fromkeys(links))
     return data
 
 
@@ -289,18 +312,9 @@ def checked_draft(draft: Draft) -> Draft:
     Raises:
         UsageError: a field is not valid.
     """
-    names = (
-        "title",
-        "body",
-        "acceptance",
-        "type",
-        "priority",
-        "scope",
-        "agent",
-        "assignee",
-        "deferred_until",
-    )
-    checked = {name: _checked_field(name, getattr(draft, name)) for name in names}
+    checked = {
+        name: _checked_field(name, getattr(draft, name)) for name in ("title", "type", "priority", "scope", *_SPARSE)
+    }
     labels = tuple(_checked_label(label) for label in draft.labels)
     return draft._replace(**checked, labels=labels)
 
@@ -321,8 +335,10 @@ def _checked_field(name: str, value: Any) -> Any:
         raise UsageError(f"{value!r} is not a priority: 0 (most urgent) to 4")
     if name == "scope":
         return [checked_text(glob, "scope") for glob in value]
-    if name in ("parent", "agent", "assignee") and not value:
+    if name in ("parent", "agent", "assignee", "external_ref") and not value:
         return None
+    if name == "estimate_minutes" and value is not None and not (type(value) is int and 0 <= value < 1 << 40):
+        raise UsageError(f"{value!r} is not an estimate: a number of minutes")
     if isinstance(value, str):
         return checked_text(value, name)
     return value

@@ -50,10 +50,11 @@ class LeaseCommands(Store):
         """
         with self._writing():
             self._fence(lease)
-            expires = _expiry(seconds)
+            now = time.time()
+            expires = _expiry(seconds, now)
             self._connection.execute(
-                "UPDATE issues SET lease_expires = ? WHERE id = ? AND lease_owner IS NOT NULL",
-                (expires, lease.issue),
+                "UPDATE issues SET lease_expires = ?, lease_granted = ? WHERE id = ? AND lease_owner IS NOT NULL",
+                (expires, now, lease.issue),
             )
             return lease._replace(expires=expires)
 
@@ -65,7 +66,7 @@ class LeaseCommands(Store):
         """
         with self._writing():
             self._fence(lease)
-            self._append(lease.issue, "released", {"token": lease.token})
+            self._append(lease.issue, "released", {"token": lease.token, "owner": lease.owner})
 
     def release_issue(self, prefix: str, owner: str, *, force: bool = False) -> Issue:
         """Release the lease that `owner` holds, or anybody's with `force`: that holder's later writes are refused."""
@@ -81,9 +82,20 @@ class LeaseCommands(Store):
             self._append(issue.id, "released", {"token": token})
             return queries.issue(self._connection, issue.id)
 
+    def note_held_elsewhere(self, issue: str, owner: str, expires: float) -> None:
+        """Another clone holds an issue, as the remote says: until then it is not ready here. That is in the index only:
+        the other clone's claim reaches the log when it is exchanged."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE issues SET lease_owner = ?, lease_expires = ?, lease_granted = ? WHERE id = ?"
+                " AND (lease_owner IS NULL OR lease_expires <= ?)",
+                (owner, expires, time.time(), issue, time.time()),
+            )
+
     def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
-        lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds))
-        data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires}
+        now = time.time()
+        lease = Lease(issue.id, owner, issue.lease_token + 1, _expiry(seconds, now))
+        data = {"owner": lease.owner, "token": lease.token, "expires": lease.expires, "granted": now}
         self._append(issue.id, "claimed", data)
         return lease
 
@@ -103,14 +115,14 @@ class LeaseCommands(Store):
         return issue
 
 
-def _expiry(seconds: float) -> float:
+def _expiry(seconds: float, now: float) -> float:
     if not 0 <= seconds <= MAX_LEASE_SECONDS:  # also refuses NaN
         raise UsageError(f"a lease of {seconds} seconds: it should be between 0 and {MAX_LEASE_SECONDS:.0f}")
-    return time.time() + seconds
+    return now + seconds
 
 
 def _refuse_held(issue: Issue, owner: str) -> None:
-    if issue.lease_owner is not None and (issue.lease_expires or 0) > time.time():
+    if issue.is_leased(time.time()):
         hint = "you hold it already" if issue.lease_owner == owner else None
         raise Conflict(_held(issue), hint=hint)
 
@@ -118,5 +130,9 @@ def _refuse_held(issue: Issue, owner: str) -> None:
 def _held(issue: Issue) -> str:
     if issue.lease_owner is None:
         return f"{issue.id} is held by nobody now"
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(issue.lease_expires or 0))
-    return f"{issue.id} is held by {issue.lease_owner} until {until}"
+    return f"{issue.id} is held by {issue.lease_owner} until {held_until(issue.lease_expires or 0)}"
+
+
+def held_until(expires: float) -> str:
+    """The end of a lease, for people, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))

@@ -6,38 +6,68 @@
 
 from __future__ import annotations
 
-from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+from tapeout.base.lean import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any
 
-    IssueType = Literal["task", "bug", "feature", "epic", "chore", "decision"]
-    DependencyKind = Literal["blocks", "related", "discovered-from", "duplicates"]
-    Resolution = Literal["landed", "done", "wontfix", "duplicate", "invalid"]
-    ChangeState = Literal["queued", "gating", "passed", "landed", "failed", "conflict", "withdrawn"]
-    Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
-    """How an attempt ended: landed; failed its verdicts; conflicted with main; its agent or worker died; stopped by a
-    person."""
-
+IssueType = Literal["task", "bug", "feature", "epic", "chore", "decision"]
 ISSUE_TYPES: tuple[IssueType, ...] = ("task", "bug", "feature", "epic", "chore", "decision")
 
-DEPENDENCY_KINDS: tuple[DependencyKind, ...] = ("blocks", "related", "discovered-from", "duplicates")
+DependencyKind = Literal["blocks", "conditional", "related", "discovered-from", "duplicates", "supersedes"]
+DEPENDENCY_KINDS: tuple[DependencyKind, ...] = (
+    "blocks", "conditional", "related", "discovered-from", "duplicates", "supersedes",
+)  # fmt: skip
+WAITING_KINDS: tuple[DependencyKind, ...] = ("blocks", "conditional")
+"""Kinds by which one issue waits for another."""
 
-PERSON_RESOLUTIONS: tuple[Resolution, ...] = ("done", "wontfix", "duplicate", "invalid")
+Resolution = Literal["landed", "done", "failed", "wontfix", "duplicate", "invalid"]
+PERSON_RESOLUTIONS: tuple[Resolution, ...] = ("done", "failed", "wontfix", "duplicate", "invalid")
 """`landed` is missing: only a landing closes an issue as landed."""
+
+FAILED_RESOLUTIONS: tuple[Resolution, ...] = ("failed", "wontfix")
+"""Closed without what it was for: what is conditional on that may now run. After any other resolution it is not needed
+any more."""
 
 PRIORITIES = range(5)
 """0 is the most urgent, 4 the least."""
 
+ChangeState = Literal["queued", "gating", "passed", "landed", "failed", "conflict", "withdrawn"]
 OPEN_CHANGE_STATES: tuple[ChangeState, ...] = ("queued", "gating", "passed")
+
+Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
+"""How an attempt ended: landed; failed its verdicts; conflicted with main; its agent or worker died; stopped by a
+person."""
+
+
+CLOCK_SKEW_SECONDS = 3600.0
+"""How far the clocks of machines that share issues may be apart before a lease from the future is not believed."""
 
 
 class Dependency(NamedTuple):
-    """`issue` depends on `target`; for kind `blocks`, it cannot start until `target` is closed."""
+    """`issue` depends on `target`: with kind `blocks` it cannot start until `target` is closed, with `conditional` only
+    after `target` failed."""
 
     issue: str
     target: str
     kind: DependencyKind
+    ignored: bool = False
+    """It would close a circle of waiting issues, made by a merge: nobody waits for it."""
+
+
+class Attachment(NamedTuple):
+    """A file that belongs to an issue; its content is a blob of the tracker's git repository."""
+
+    id: str
+    issue: str
+    name: str
+    blob: str
+    """Object id of the content."""
+    size: int
+    """Bytes."""
+    actor: str
+    at: float
+    """Unix time, seconds."""
 
 
 class Comment(NamedTuple):
@@ -58,6 +88,8 @@ class Issue(NamedTuple):
     body: str
     acceptance: str
     """Acceptance criteria, Markdown."""
+    design: str
+    """Design notes, Markdown."""
     type: IssueType
     priority: int
     status: Literal["open", "closed"]
@@ -73,31 +105,50 @@ class Issue(NamedTuple):
     """Why no agent will go on with it, or None."""
     deferred_until: float | None
     """Unix time before which it is not ready."""
+    due_at: float | None
+    """Unix time by which it should be done."""
+    estimate_minutes: int | None
+    external_ref: str | None
+    """What it is called elsewhere, such as `gh-12` or a URL."""
+    created_by: str
     created_at: float
     updated_at: float
     closed_at: float | None
     open_blockers: int
     """How many open issues it waits for."""
+    not_needed: bool
+    """It is conditional on the failure of an issue that did not fail."""
     lease_owner: str | None
     lease_expires: float | None
     """Unix time; a lease past it can be taken over."""
+    lease_granted: float | None
+    """Unix time at which it was granted or last renewed."""
     lease_token: int
     """Fencing token of the newest lease ever given; 0 before the first."""
     landed_commit: str | None
 
     def state(self, now: float) -> str:
-        """One word for people: closed resolution, needs-person, leased, blocked, deferred or ready."""
+        """One word for people: closed resolution, needs-person, leased, not-needed, blocked, deferred or ready."""
         if self.status == "closed":
             return self.resolution or "closed"
         if self.needs_person:
             return "needs-person"
-        if self.lease_owner and (self.lease_expires or 0) > now:
+        if self.is_leased(now):
             return "leased"
+        if self.not_needed:
+            return "not-needed"
         if self.open_blockers:
             return "blocked"
         if self.deferred_until and self.deferred_until > now:
             return "deferred"
         return "ready"
+
+    def is_leased(self, now: float) -> bool:
+        """Whether somebody holds it. A lease from the future was granted by a clock that has been set back since, and
+        would else never end."""
+        if self.lease_owner is None:
+            return False
+        return (self.lease_expires or 0) > now > (self.lease_granted or 0) - CLOCK_SKEW_SECONDS
 
 
 class Lease(NamedTuple):
@@ -137,6 +188,8 @@ class Attempt(NamedTuple):
     ended_at: float | None
     tokens_used: int | None
     tokens_window: int | None
+    replica: str = ""
+    """The tracker's replica that started it: tells our own attempts from those of other clones."""
 
 
 class Change(NamedTuple):
@@ -153,6 +206,8 @@ class Change(NamedTuple):
     """The merge of main and the change that was gated."""
     verdict: dict[str, Any] | None
     """Summary of the verdict: `passed`, `reason`, `findings`, `run`, `seconds`."""
+    replica: str = ""
+    """The tracker's replica that submitted it."""
 
 
 class Event(NamedTuple):

@@ -8,27 +8,29 @@ from tapeout.base import jsontext as json
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker.model import Attempt, Change, Comment, Dependency, Event, Issue
-from tapeout.tracker.operations import Operation
+from tapeout.tracker.fold import from_row
+from tapeout.tracker.model import CLOCK_SKEW_SECONDS, Attempt, Change, Comment, Dependency, DependencyKind, Event, Issue
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from tapeout.tracker.model import DependencyKind
-
 _ISSUE_COLUMNS = (
-    "id, title, body, acceptance, type, priority, status, resolution,"
+    "id, title, body, acceptance, design, type, priority, status, resolution,"
     " (SELECT json_group_array(label) FROM labels WHERE issue = issues.id), scope, parent, agent, assignee,"
-    " needs_person, deferred_until, created_at, updated_at, closed_at, open_blockers, lease_owner, lease_expires,"
-    " lease_token, landed_commit"
+    " needs_person, deferred_until, due_at, estimate_minutes, external_ref, created_by, created_at, updated_at,"
+    " closed_at, open_blockers, not_needed, lease_owner, lease_expires, lease_granted, lease_token, landed_commit"
 )
+_LABELS, _SCOPE, _NOT_NEEDED = (Issue._fields.index(name) for name in ("labels", "scope", "not_needed"))
 _ATTEMPT_COLUMNS = ", ".join(Attempt._fields)
 _CHANGE_COLUMNS = ", ".join(f'"{name}"' for name in Change._fields)
 
+LEASED = f"(lease_owner IS NOT NULL AND lease_expires > :now AND lease_granted < :now + {CLOCK_SKEW_SECONDS:.0f})"
+"""What makes an issue leased: as `Issue.is_leased`."""
+
 READY = (
-    "status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic'"
+    "status = 'open' AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic'"
     " AND (deferred_until IS NULL OR deferred_until <= :now)"
-    " AND (lease_owner IS NULL OR lease_expires <= :now)"
+    f" AND NOT {LEASED}"
     " AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.issue = issues.id"
     " AND changes.state IN ('queued', 'gating', 'passed'))"
 )
@@ -61,8 +63,9 @@ class Counts(NamedTuple):
 
 def _issue(row: Sequence[Any]) -> Issue:
     values = list(row)
-    values[8] = tuple(sorted(json.loads(values[8])))
-    values[9] = tuple(json.loads(values[9]))
+    values[_LABELS] = tuple(sorted(json.loads(values[_LABELS])))
+    values[_SCOPE] = tuple(json.loads(values[_SCOPE]))
+    values[_NOT_NEEDED] = bool(values[_NOT_NEEDED])
     return Issue(*values)
 
 
@@ -146,7 +149,7 @@ def next_wake(connection: sqlite3.Connection, now: float) -> float | None:
         " lease_expires > :now UNION ALL"
         # Left to itself, SQLite may walk all ready issues.
         " SELECT min(deferred_until) FROM issues INDEXED BY issues_deferred WHERE status = 'open' AND"
-        " open_blockers = 0 AND needs_person IS NULL AND type <> 'epic' AND deferred_until > :now)",
+        " open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic' AND deferred_until > :now)",
         {"now": now},
     ).fetchone()
     return cast("float | None", row[0])
@@ -157,7 +160,7 @@ def counts(connection: sqlite3.Connection, now: float) -> Counts:
     row = connection.execute(
         "SELECT sum(status = 'open'),"
         f" sum({READY}),"
-        " sum(status = 'open' AND lease_owner IS NOT NULL AND lease_expires > :now),"
+        f" sum(status = 'open' AND {LEASED}),"
         " sum(status = 'open' AND open_blockers > 0),"
         " sum(status = 'open' AND deferred_until IS NOT NULL AND deferred_until > :now),"
         " sum(status = 'open' AND needs_person IS NOT NULL),"
@@ -170,30 +173,25 @@ def counts(connection: sqlite3.Connection, now: float) -> Counts:
 def dependencies(connection: sqlite3.Connection, identity: str) -> list[Dependency]:
     """What an issue depends on, and what depends on it."""
     rows = connection.execute(
-        "SELECT issue, target, kind FROM dependencies WHERE issue = ?1 OR target = ?1 ORDER BY kind, issue, target",
+        "SELECT issue, target, kind, ignored FROM dependencies WHERE issue = ?1 OR target = ?1"
+        " ORDER BY kind, issue, target",
         (identity,),
     )
-    return [Dependency(subject, target, cast("DependencyKind", kind)) for subject, target, kind in rows]
+    return [
+        Dependency(subject, target, cast("DependencyKind", kind), bool(ignored))
+        for subject, target, kind, ignored in rows
+    ]
 
 
 def blockers(connection: sqlite3.Connection, identity: str) -> list[str]:
     """Ids of the open issues that an issue waits for."""
     rows = connection.execute(
-        "SELECT t.id FROM dependencies d JOIN issues t ON t.id = d.target"
-        " WHERE d.issue = ? AND d.kind = 'blocks' AND t.status = 'open' ORDER BY t.id",
+        "SELECT DISTINCT t.id FROM dependencies d JOIN issues t ON t.id = d.target"
+        " WHERE d.issue = ? AND d.kind IN ('blocks', 'conditional') AND NOT d.ignored"
+        " AND t.status = 'open' AND NOT t.not_needed ORDER BY t.id",
         (identity,),
     )
     return [row[0] for row in rows]
-
-
-def would_cycle(connection: sqlite3.Connection, identity: str, target: str) -> bool:
-    """Whether `identity` waiting for `target` would make a circle of waiting issues."""
-    row = connection.execute(
-        "WITH RECURSIVE reach(id) AS (VALUES (?1) UNION SELECT d.target FROM dependencies d JOIN reach r"
-        " ON d.issue = r.id WHERE d.kind = 'blocks') SELECT 1 FROM reach WHERE id = ?2 LIMIT 1",
-        (target, identity),
-    ).fetchone()
-    return row is not None
 
 
 def ancestors(connection: sqlite3.Connection, identity: str) -> set[str]:
@@ -215,10 +213,10 @@ def comments(connection: sqlite3.Connection, identity: str) -> list[Comment]:
 
 
 def attempts(connection: sqlite3.Connection, *, issue: str | None = None, running: bool = False) -> list[Attempt]:
-    """Attempts, oldest first: of one issue, or all that have not ended."""
+    """Attempts, oldest first: of one issue, or those of this clone that have not ended."""
     condition, values = ("issue = ?", [issue]) if issue is not None else ("1", [])
     if running:
-        condition += " AND state <> 'ended'"
+        condition += " AND state <> 'ended' AND replica IN (SELECT name FROM own_replicas)"
     rows = connection.execute(
         f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE {condition} ORDER BY started_at, number, id",
         values,
@@ -236,17 +234,25 @@ def attempt(connection: sqlite3.Connection, prefix: str) -> Attempt:
     return Attempt(*rows[0])
 
 
+_VERDICT = Change._fields.index("verdict")
+
+
 def _change(row: Sequence[Any]) -> Change:
     values = list(row)
-    values[-1] = json.loads(values[-1]) if values[-1] else None
+    values[_VERDICT] = json.loads(values[_VERDICT]) if values[_VERDICT] else None
     return Change(*values)
 
 
 def changes(
     connection: sqlite3.Connection, *, states: Iterable[str] | None = None, issue: str | None = None
 ) -> list[Change]:
-    """Changes in queue order: urgent issues first, then first come first served."""
+    """Changes in queue order: urgent issues first, then first come first served; without `issue`, those of this clone.
+
+    What another clone submitted is in its own queue: its commits are not here.
+    """
     conditions, values = ["1"], []
+    if issue is None:
+        conditions.append("changes.replica IN (SELECT name FROM own_replicas)")
     if states is not None:
         wanted = list(states)
         conditions.append(f"changes.state IN ({', '.join('?' * len(wanted))})")
@@ -281,10 +287,10 @@ def events(connection: sqlite3.Connection, *, after: int, issue: str | None, lim
         condition += " AND issue = ?"
         values.append(issue)  # type: ignore[arg-type]
     rows = connection.execute(
-        "SELECT * FROM (SELECT sequence, id, clock, actor, issue, kind, data FROM operations"
+        "SELECT * FROM (SELECT sequence, id, clock, actor, issue, kind, data, act FROM operations"
         f" WHERE {condition} ORDER BY sequence DESC LIMIT ?) ORDER BY sequence",
         (*values, -1 if limit is None else limit),
     )
-    for sequence, *fields, data in rows:
-        operation = Operation._make((*fields, json.loads(data)))
+    for sequence, *fields in rows:
+        operation = from_row(tuple(fields))
         yield Event(sequence, operation.at, operation.actor, operation.issue, operation.kind, operation.data)

@@ -11,14 +11,19 @@ from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
 stay far below it."""
 
+REPLICA_LENGTH = 12
+"""Characters of a replica's name, 5 random bits each."""
+
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE own_replicas(name TEXT PRIMARY KEY) WITHOUT ROWID;
 
 CREATE TABLE operations(
   sequence INTEGER PRIMARY KEY,
@@ -27,15 +32,18 @@ CREATE TABLE operations(
   actor TEXT NOT NULL,
   issue TEXT NOT NULL,
   kind TEXT NOT NULL,
-  data TEXT NOT NULL
+  data TEXT NOT NULL,
+  act INTEGER NOT NULL
 );
 CREATE INDEX operations_by_issue ON operations(issue, clock, id);
+CREATE INDEX operations_heard ON operations(id) WHERE kind = 'heard';
 
 CREATE TABLE issues(
   id TEXT PRIMARY KEY,
   title TEXT NOT NULL DEFAULT '',
   body TEXT NOT NULL DEFAULT '',
   acceptance TEXT NOT NULL DEFAULT '',
+  design TEXT NOT NULL DEFAULT '',
   type TEXT NOT NULL DEFAULT 'task',
   priority INTEGER NOT NULL DEFAULT 2,
   status TEXT NOT NULL DEFAULT 'open',
@@ -46,47 +54,65 @@ CREATE TABLE issues(
   assignee TEXT,
   needs_person TEXT,
   deferred_until REAL,
+  due_at REAL,
+  estimate_minutes INTEGER,
+  external_ref TEXT,
+  created_by TEXT NOT NULL DEFAULT '',
   created_at REAL NOT NULL,
   created_clock INTEGER NOT NULL,
   updated_at REAL NOT NULL,
   closed_at REAL,
   budget_from INTEGER NOT NULL DEFAULT 0,
   open_blockers INTEGER NOT NULL DEFAULT 0,
+  not_needed INTEGER NOT NULL DEFAULT 0,
   lease_owner TEXT,
   lease_expires REAL,
+  lease_granted REAL,
   lease_token INTEGER NOT NULL DEFAULT 0,
   landed_commit TEXT
 ) WITHOUT ROWID;
 CREATE INDEX issues_by_status ON issues(status, priority, created_clock);
 CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
+CREATE INDEX issues_by_external_ref ON issues(external_ref) WHERE external_ref IS NOT NULL;
 CREATE INDEX issues_leased ON issues(lease_expires) WHERE lease_owner IS NOT NULL;
 CREATE INDEX issues_ready ON issues(priority, created_clock, id)
-  WHERE status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
-CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL
-  AND status = 'open' AND open_blockers = 0 AND needs_person IS NULL AND type <> 'epic';
+  WHERE status = 'open' AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic';
+CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL AND status = 'open'
+  AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic';
+CREATE INDEX issues_blocked ON issues(priority, created_clock, id) WHERE status = 'open' AND open_blockers > 0;
+CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE needs_person IS NOT NULL;
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
 CREATE INDEX labels_by_label ON labels(label, issue);
 
-CREATE TABLE dependencies(issue TEXT, target TEXT, kind TEXT, PRIMARY KEY(issue, target, kind)) WITHOUT ROWID;
+CREATE TABLE dependencies(
+  issue TEXT, target TEXT, kind TEXT, clock INTEGER NOT NULL, operation TEXT NOT NULL,
+  ignored INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(issue, target, kind)
+) WITHOUT ROWID;
 CREATE INDEX dependencies_by_target ON dependencies(target, kind, issue);
+CREATE INDEX dependencies_ignored ON dependencies(issue) WHERE ignored;
 
 CREATE TABLE comments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL,
   text TEXT NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX comments_by_issue ON comments(issue, clock, id);
 
+CREATE TABLE attachments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, name TEXT NOT NULL, blob TEXT NOT NULL,
+  size INTEGER NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX attachments_by_issue ON attachments(issue, clock, id);
+
 CREATE TABLE attempts(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, number INTEGER NOT NULL, agent TEXT NOT NULL, state TEXT NOT NULL,
   outcome TEXT, detail TEXT NOT NULL DEFAULT '', base TEXT, head TEXT, rounds INTEGER NOT NULL DEFAULT 0,
   host TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL NOT NULL, started_at REAL NOT NULL, ended_at REAL,
-  tokens_used INTEGER, tokens_window INTEGER
+  tokens_used INTEGER, tokens_window INTEGER, replica TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX attempts_by_issue ON attempts(issue, number);
 CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
-  state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT, submitted_clock INTEGER NOT NULL
+  state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT, submitted_clock INTEGER NOT NULL,
+  replica TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX changes_by_issue ON changes(issue, submitted_clock);
 CREATE INDEX changes_open ON changes(issue, state) WHERE state IN ('queued', 'gating', 'passed');
@@ -248,8 +274,9 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
         with transaction(connection, temporary):
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("replica", new_id(12)), ("number", 0), ("clock", 0), ("flushed", 0)],
+                [("replica", ""), ("number", 0), ("clock", 0), ("flushed", 0), ("file", 0), ("heard", "")],
             )
+            new_replica(connection)
             fill(connection)
     except sqlite3.DatabaseError as error:
         raise translate(error, path) from error
@@ -260,6 +287,14 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.rename(path + ending, f"{path}.damaged{ending}")
     os.rename(temporary, path)
+
+
+def new_replica(connection: sqlite3.Connection) -> str:
+    """Give the index a name of its own, under which it writes operations from now on."""
+    name = new_id(REPLICA_LENGTH)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'replica'", (name,))
+    connection.execute("INSERT INTO own_replicas VALUES (?)", (name,))
+    return name
 
 
 _SIDE_FILES = ("-wal", "-shm")

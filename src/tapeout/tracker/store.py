@@ -14,7 +14,7 @@ from tapeout.base.errors import TapeoutError, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import doorbell, fold, gitlog, schema
+from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
 from tapeout.tracker.operations import Operation, encode_data, tick
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Store:
         self.actor = actor
         self._connection, self._file = _open(paths)
         self._wrote = False
+        self._act = 0
 
     @classmethod
     def open(cls, paths: StatePaths, actor: str) -> Self:
@@ -49,11 +50,11 @@ class Store:
         """
         with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
             if self._wrote and "pygit2" in sys.modules:
-                gitlog.flush(self.paths, self._connection)
+                outbox.flush(self.paths, self._connection)
         self._connection.close()
         with contextlib.suppress(OSError):
             if self._wrote and "pygit2" not in sys.modules:
-                gitlog.flush_in_background(self.paths)
+                outbox.flush_in_background(self.paths)
 
     def check(self) -> None:
         """Look whether the index is sound and git can be written.
@@ -65,17 +66,22 @@ class Store:
             problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise schema.damaged(self.paths.tracker_db, problem.splitlines()[-1])
-            gitlog.flush_all(self.paths, connection)
+            outbox.flush_all(self.paths, connection)
 
     def flush(self) -> int:
         """Write what is not in git yet; returns how many operations were written."""
         with self._reading() as connection:
-            return gitlog.flush(self.paths, connection)
+            return outbox.flush(self.paths, connection)
 
     def has_outbox(self) -> bool:
         """Whether operations wait to be written to git."""
         with self._reading() as connection:
-            return gitlog.has_outbox(connection)
+            return outbox.is_waiting(connection)
+
+    def own_replicas(self) -> list[str]:
+        """Names under which this clone has written operations, and writes them now."""
+        with self._reading() as connection:
+            return [row[0] for row in connection.execute("SELECT name FROM own_replicas ORDER BY name")]
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +98,7 @@ class Store:
         while not written:
             with schema.transaction(self._connection, self.paths.tracker_db):
                 if self._is_current():  # looked at with the write lock held: nobody replaces it now
+                    self._act = 0
                     yield
                     written = True
             if not written:
@@ -116,28 +123,65 @@ class Store:
     def _reopen(self) -> None:
         """Go on with the new index, after bringing to git what only the old one holds."""
         with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
-            gitlog.flush(self.paths, self._connection)
+            outbox.flush(self.paths, self._connection)
         old = self._connection
         self._connection, self._file = _open(self.paths)
         old.close()
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
+        meta = self._meta()
+        if meta["heard"]:
+            self._connection.execute("UPDATE meta SET value = '' WHERE key = 'heard'")
+            self._write("", knowledge.KIND, json.loads(meta["heard"]), meta)
+        return self._write(issue, kind, data, meta)
+
+    def _write(self, issue: str, kind: str, data: dict[str, Any], meta: dict[str, Any]) -> Operation:
         text = _storable(encode_data(data))
-        meta = dict(self._connection.execute("SELECT key, value FROM meta WHERE key IN ('replica', 'number', 'clock')"))
-        number = meta["number"] + 1
-        clock = tick(meta["clock"], time.time())
+        replica, number = self._next_number(meta)
+        clock = self._next_clock(issue)
+        self._act = self._act or number
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
-            f"{meta['replica']}.{number}", clock, _storable(self.actor), issue, kind, json.loads(text)
+            f"{replica}.{number}", clock, _storable(self.actor), issue, kind, json.loads(text), self._act
         )
         self._connection.execute(
-            "INSERT INTO operations(id, clock, actor, issue, kind, data) VALUES (?, ?, ?, ?, ?, ?)",
-            (*operation[:5], text),
+            "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*operation[:5], text, self._act),
         )
-        self._connection.executemany("UPDATE meta SET value = ? WHERE key = ?", ((number, "number"), (clock, "clock")))
         fold.apply(self._connection, operation)
+        waiting.after(self._connection, operation)
         return operation
+
+    def _meta(self) -> dict[str, Any]:
+        rows = self._connection.execute(
+            "SELECT key, value FROM meta WHERE key IN ('replica', 'number', 'file', 'heard')"
+        )
+        return dict(rows.fetchall())
+
+    def _next_number(self, meta: dict[str, Any]) -> tuple[str, int]:
+        """Our replica and the next number on it. A copy of the index, made by whoever copied the state directory, is
+        another replica: two that count on under one name would write different operations with the same id."""
+        if meta["file"] != self._file[1]:
+            if meta["number"]:
+                meta |= {"replica": schema.new_replica(self._connection), "number": 0}
+            meta["file"] = self._file[1]
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'file'", (meta["file"],))
+        meta["number"] += 1
+        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'number'", (meta["number"],))
+        return meta["replica"], meta["number"]
+
+    def _next_clock(self, issue: str) -> int:
+        """Past all that is known of the issue, and past our own clock; a wrong clock of another replica counts only on
+        the issues that it wrote to."""
+        now = time.time()
+        ours, newest = self._connection.execute(
+            "SELECT (SELECT value FROM meta WHERE key = 'clock'), (SELECT max(clock) FROM operations WHERE issue = ?)",
+            (issue,),
+        ).fetchone()
+        clock = tick(ours, now)
+        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'clock'", (clock,))
+        return max(clock, (newest or 0) + 1)
 
 
 _Identity = tuple[int, int]
@@ -154,11 +198,13 @@ def _open(paths: StatePaths) -> tuple[sqlite3.Connection, _Identity]:
 
 
 def _connect(paths: StatePaths) -> sqlite3.Connection:
-    lost = not os.path.exists(paths.tracker_db) and os.path.exists(paths.hub)
+    lost = not os.path.exists(paths.tracker_db) and (os.path.exists(paths.tracker_git) or os.path.exists(paths.hub))
     if not lost:
         with contextlib.suppress(schema.Outdated):
             return schema.connect(paths.tracker_db)
-    gitlog.restore(paths)
+    from tapeout.tracker import rebuild
+
+    rebuild.restore(paths)
     return schema.connect(paths.tracker_db)
 
 

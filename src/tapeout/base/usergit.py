@@ -4,6 +4,7 @@ No hook runs, nothing is asked on a terminal, and variables such as GIT_DIR that
 """
 
 import os
+from collections.abc import Sequence
 
 from tapeout.base.processes import Captured, run_captured
 
@@ -15,8 +16,13 @@ _SCRUBBED = ("GIT_", "LANG", "LC_", "LANGUAGE")
 _KEPT = frozenset({"GIT_SSH", "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
 
 
-def user_git(folder: str, *arguments: str, timeout: float = 120.0) -> Captured:
+def user_git(
+    folder: str, *arguments: str, timeout: float = 120.0, settings: Sequence[tuple[str, str]] = ()
+) -> Captured:
     """Run git in `folder` for at most `timeout` seconds.
+
+    Args:
+        settings: git configuration for this run, by full key; it may hold secrets, so it is in no argument list.
 
     Raises:
         EnvironmentProblem: git is missing, or the folder.
@@ -29,7 +35,10 @@ def user_git(folder: str, *arguments: str, timeout: float = 120.0) -> Captured:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_EDITOR": "true",
         "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_CONFIG_COUNT": str(len(settings)),
     }
+    for number, (key, value) in enumerate(settings):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return run_captured(["git", *_OPTIONS, *arguments], cwd=folder, env=env, timeout=timeout, keep=1_000_000)
 
 

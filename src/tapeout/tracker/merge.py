@@ -1,0 +1,92 @@
+"""Bringing operations of other replicas into the index: any of them, in any order, always with the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tapeout.base import jsontext as json
+from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import fold, knowledge, waiting
+from tapeout.tracker.operations import Operation, encode_data
+
+CLOCK_TRUST_SECONDS = 86_400.0
+"""Our clock follows others' clocks, but none that is further ahead than this: one machine that is set to a wrong year
+must not move everybody's."""
+
+_INSERT = "INSERT OR IGNORE INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def store(connection: sqlite3.Connection, operations: Iterable[Operation]) -> None:
+    """Add operations to the index's log; those that it has already stay as they are."""
+    connection.executemany(_INSERT, ((*o[:5], encode_data(o.data), o.act or o.number) for o in operations))
+
+
+def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: float) -> list[Operation]:
+    """Store and apply operations inside a transaction; those that were new, in the order of the fold.
+
+    Args:
+        now: Unix time; clocks far ahead of it do not move ours.
+    """
+    unknown = {operation.id: operation for operation in operations if not _is_known(connection, operation)}
+    fresh = sorted(unknown.values(), key=lambda operation: operation.order)
+    issues: dict[str, list[Operation]] = {}
+    for operation in fresh:
+        issues.setdefault(operation.issue, []).append(operation)
+    newest = {issue: _newest(connection, issue) for issue in issues}
+    store(connection, fresh)
+    concerned = set()
+    for issue, ours in issues.items():
+        if _apply(connection, issue, ours, newest[issue]):
+            concerned.add(issue)
+    waiting.after_merge(connection, concerned)
+    _follow_clock(connection, fresh, now)
+    _note_heard(connection, fresh)
+    return fresh
+
+
+def _is_known(connection: sqlite3.Connection, operation: Operation) -> bool:
+    return connection.execute("SELECT 1 FROM operations WHERE id = ?", (operation.id,)).fetchone() is not None
+
+
+def _newest(connection: sqlite3.Connection, issue: str) -> tuple[int, str]:
+    row = connection.execute(
+        "SELECT clock, id FROM operations WHERE issue = ? ORDER BY clock DESC, id DESC LIMIT 1", (issue,)
+    ).fetchone()
+    return tuple(row) if row else (-1, "")
+
+
+def _apply(
+    connection: sqlite3.Connection, issue: str, operations: Sequence[Operation], newest: tuple[int, str]
+) -> bool:
+    """Fold the operations of one issue; whether that can change who waits for whom."""
+    if operations[0].order < newest:
+        fold.refold(connection, issue)
+        return True
+    for operation in operations:
+        fold.apply_logged(connection, operation)
+    return any(waiting.is_concerned(operation) for operation in operations)
+
+
+def _follow_clock(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
+    clocks = [operation.clock for operation in operations if operation.at <= now + CLOCK_TRUST_SECONDS]
+    if clocks:
+        connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'", (max(clocks),))
+
+
+def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
+    """Remember for the next operation of our own what it is written in knowledge of."""
+    text = connection.execute("SELECT value FROM meta WHERE key = 'heard'").fetchone()[0]
+    heard = json.loads(text) if text else {}
+    heard |= knowledge.newest_numbers(operations)
+    if heard:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'heard'", (json.dumps(heard),))
+
+
+def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
+    """Store and apply all operations of a tracker, in the order of the fold, in an empty index."""
+    store(connection, operations)
+    for operation in operations:
+        fold.apply_logged(connection, operation)
+    waiting.settle_all(connection)
+    _follow_clock(connection, operations, now)
+    _note_heard(connection, operations)

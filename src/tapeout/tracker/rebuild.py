@@ -1,0 +1,90 @@
+"""Making the index again from git: when it is lost, of an older version, or damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import fold, gitlog, merge, outbox, schema
+from tapeout.tracker.operations import Operation
+
+
+def restore(paths: StatePaths) -> None:
+    """Make an index again from git if there is none, or one of an older version; else do nothing.
+
+    Raises:
+        EnvironmentProblem: as `rebuild`.
+    """
+    with schema.creation(paths.tracker_db):
+        if not schema.is_current(paths.tracker_db):
+            _rebuild_locked(paths)
+
+
+def rebuild(paths: StatePaths) -> int:
+    """Make the index again from git; returns the number of operations.
+
+    What the old index holds and git lacks is brought to git first, as far as it can be read. The old index is kept
+    beside the new one with the ending `.damaged`. Processes that have it open go on with the new one.
+
+    Raises:
+        EnvironmentProblem: git cannot be read or written; the old index stays.
+        Busy: a flush does not end.
+    """
+    with schema.creation(paths.tracker_db):
+        return _rebuild_locked(paths)
+
+
+def _rebuild_locked(paths: StatePaths) -> int:
+    settings: list[tuple[str, str]] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(outbox.flush_lock_patiently(paths))
+        gitlog.adopt_old_place(paths)
+        if os.path.exists(paths.tracker_db):
+            old = stack.enter_context(contextlib.closing(sqlite3.connect(paths.tracker_db, isolation_level=None)))
+            with contextlib.suppress(sqlite3.DatabaseError):
+                old.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000:.0f}")
+                old.execute("BEGIN IMMEDIATE")  # nobody writes to it any more
+            _salvage(paths, old)
+            settings = _settings(old)
+        operations = gitlog.read_all(paths)
+        own = gitlog.replicas(paths)
+
+        def fill(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR IGNORE INTO own_replicas VALUES (?)", ((name,) for name in own))
+            connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", settings)
+            merge.fill(connection, operations, time.time())
+            connection.execute(
+                "UPDATE meta SET value = coalesce((SELECT max(sequence) FROM operations), 0) WHERE key = 'flushed'"
+            )
+
+        schema.build(paths.tracker_db, fill)
+    return len(operations)
+
+
+def _salvage(paths: StatePaths, old: sqlite3.Connection) -> None:
+    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further."""
+    others = set(gitlog.replicas(paths, gitlog.OTHERS_REFS))
+    found: dict[str, list[Operation]] = {}
+    with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+        for row in old.execute(f"SELECT {_columns(old)} FROM operations ORDER BY sequence"):
+            operation = fold.from_row(row)
+            if operation.number > 0 and operation.replica not in others:
+                found.setdefault(operation.replica, []).append(operation)
+    for replica, operations in found.items():
+        gitlog.append(paths, replica, operations)
+
+
+def _columns(old: sqlite3.Connection) -> str:
+    """The columns of an operation; versions before the fourth did not know which ones make one act."""
+    known = {row[1] for row in old.execute("PRAGMA table_info(operations)")}
+    return "id, clock, actor, issue, kind, data, " + ("act" if "act" in known else "0")
+
+
+def _settings(old: sqlite3.Connection) -> list[tuple[str, str]]:
+    """What the old index knows that is in no log: why the queue is stopped, how claims are shared."""
+    with contextlib.suppress(sqlite3.DatabaseError):
+        return old.execute("SELECT key, value FROM meta WHERE key IN ('queue-stopped', 'shared-claims')").fetchall()
+    return []

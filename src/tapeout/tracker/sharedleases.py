@@ -1,0 +1,128 @@
+"""Claims between floors that share only a git remote: a ref a claimed issue, made by compare-and-swap.
+
+`refs/tapeout/leases/<issue>` on the remote points to a commit whose message says who holds the issue until when.
+Creating it with the expectation that it does not exist is atomic on every git server, so of many who try one wins. A
+lease that has run out is taken over by replacing exactly the commit that was seen. Within one clone the tracker's own
+lease decides, so what another attempt of the same clone holds on the remote is simply taken over.
+
+What may go wrong: the remote cannot be reached (`Unreachable`: nobody may claim then; who holds a lease may go on until
+it runs out), clocks of machines differ (by less than the length of a lease that harms nobody: a holder stops at the end
+of its own lease).
+"""
+
+import json
+import time
+from typing import NamedTuple
+
+import pygit2
+
+from tapeout.base import git
+from tapeout.base.errors import Conflict
+from tapeout.tracker.leases import held_until
+from tapeout.tracker.remote import Push, Remote
+from tapeout.tracker.store import Store
+
+LEASE_REFS = "refs/tapeout/leases/"
+_SEEN_REFS = "refs/tapeout/leases-seen/"
+
+SHARED_SECONDS = 900.0
+"""How long a lease on a remote lives: renewing it costs a push, so it is longer than a local one."""
+
+
+class SharedLease(NamedTuple):
+    """What a lease's ref says."""
+
+    issue: str
+    owner: str
+    expires: float
+    """Unix time."""
+    replicas: tuple[str, ...]
+    """Names of the holder's clone: it may take over from itself."""
+    commit: str
+
+
+class HeldElsewhere(Conflict):
+    """Another clone holds the issue (exit code 4)."""
+
+    def __init__(self, lease: SharedLease) -> None:
+        super().__init__(
+            f"{lease.issue} is held by {lease.owner} in another clone until {held_until(lease.expires)}",
+            details={"owner": lease.owner, "expires": lease.expires},
+        )
+        self.lease = lease
+
+
+class SharedLeases:
+    """The leases of one clone on one remote."""
+
+    def __init__(self, store: Store, remote: Remote) -> None:
+        self._remote = remote
+        self._repository = git.ensure_bare(store.paths.tracker_git)
+        self._replicas = tuple(store.own_replicas())
+
+    def take(self, issue: str, owner: str, seconds: float = SHARED_SECONDS) -> SharedLease:
+        """Take the lease of an issue, or renew or take over one that is ours or has run out.
+
+        Raises:
+            HeldElsewhere: another clone holds it.
+            Unreachable: the remote cannot be reached.
+        """
+        name = LEASE_REFS + issue
+        while True:
+            there = self._remote.refs(name).get(name, "")
+            held = self._read(issue, there) if there else None
+            if held is not None and held.expires > time.time() and not set(held.replicas) & set(self._replicas):
+                raise HeldElsewhere(held)
+            lease = self._draft(issue, owner, time.time() + seconds)
+            if not self._remote.push([Push(name, lease.commit, expected=there)]):
+                return lease
+
+    def release(self, lease: SharedLease) -> bool:
+        """Give a lease back; False if it was not ours any more.
+
+        Raises:
+            Unreachable: the remote cannot be reached; the lease runs out by itself.
+        """
+        return not self._remote.push([Push(LEASE_REFS + lease.issue, "", expected=lease.commit)])
+
+    def renew(self, lease: SharedLease, seconds: float = SHARED_SECONDS) -> SharedLease:
+        """Extend a lease.
+
+        Raises:
+            Conflict: somebody else has taken it over.
+            Unreachable: the remote cannot be reached.
+        """
+        renewed = self._draft(lease.issue, lease.owner, time.time() + seconds)
+        if self._remote.push([Push(LEASE_REFS + lease.issue, renewed.commit, expected=lease.commit)]):
+            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
+        return renewed
+
+    def all(self) -> list[SharedLease]:
+        """Every lease on the remote that can be read.
+
+        Raises:
+            Unreachable: the remote cannot be reached.
+        """
+        there = self._remote.refs(f"{LEASE_REFS}*")
+        found = (self._read(name.removeprefix(LEASE_REFS), commit) for name, commit in sorted(there.items()))
+        return [lease for lease in found if lease is not None]
+
+    def _draft(self, issue: str, owner: str, expires: float) -> SharedLease:
+        """A commit that says so. Two for the same holder differ, so that a swap can tell them apart."""
+        text = json.dumps(
+            {"issue": issue, "owner": owner, "expires": expires, "replicas": self._replicas, "granted": time.time_ns()}
+        )
+        who = git.signature()
+        empty = self._repository.TreeBuilder().write()
+        commit = self._repository.create_commit(None, who, who, text, empty, [])
+        return SharedLease(issue, owner, expires, self._replicas, str(commit))
+
+    def _read(self, issue: str, commit: str) -> SharedLease | None:
+        """A lease as its commit tells it; None if it is none of ours, which holds nobody off."""
+        if commit not in self._repository:
+            self._remote.fetch([f"+{LEASE_REFS}{issue}:{_SEEN_REFS}{issue}"])
+        try:
+            said = json.loads(self._repository[commit].peel(pygit2.Commit).message)
+            return SharedLease(issue, str(said["owner"]), float(said["expires"]), tuple(said["replicas"]), commit)
+        except (KeyError, ValueError, TypeError, pygit2.GitError):
+            return None
