@@ -3,8 +3,9 @@
     python -m bench.tracker_cli [--sizes 1000,10000,100000] [--runs 20] [--json]
 
 Installs the peer, pinned, into `.cache/bench` of this checkout. Both get private trackers with the same issues: 70 %
-are closed, 30 % have one dependency. The commands take turns, so that a machine that is slow for a while is slow for
-all of them. The peer reads through a cache that every write makes invalid; it is measured with the cache filled.
+are closed, 30 % have one dependency. All commands on all sizes take turns, so that a machine that is slow for a while
+is slow for all of them. The peer reads through a cache that every write makes invalid; it is measured with the cache
+filled.
 
 `ready` and `list` are what a person or agent types, and show 50; what `all` or `open` stands behind shows every such
 issue, as the peer always does. Flat is ours with the most issues against ours with the fewest.
@@ -46,6 +47,15 @@ class Row(NamedTuple):
     peer: Command | None
 
 
+class Site(NamedTuple):
+    """The two trackers of one size, and what is measured on them."""
+
+    root: Path
+    rows: dict[str, Row]
+    times: dict[str, tuple[list[float], list[float]]]
+    """Row to our times and the peer's, in ms."""
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -53,14 +63,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="of each command; default 20")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    peer = _install()
-    report: dict[str, Any] = {"unit": "ms", "sizes": {}}
+    programs = _install()
     with tempfile.TemporaryDirectory(prefix="tapeout-bench-") as folder:
         _isolate(folder)
-        for size in sorted({int(size) for size in arguments.sizes.split(",")}):
-            print(f"{size:,} issues ...", file=sys.stderr)
-            report["sizes"][str(size)] = _measure_size(Path(folder, f"bench-{size}"), size, arguments.runs, peer)
-    report["flat"] = _flat(list(report["sizes"].values()))
+        sizes = sorted({int(size) for size in arguments.sizes.split(",")})
+        sites = {size: _prepare(Path(folder, f"bench-{size}"), size, programs) for size in sizes}
+        _measure(list(sites.values()), str(programs / "mb"), arguments.runs)
+        for site in sites.values():
+            _wait_for_flush(site.root)
+    report = _report(sites)
     print(json.dumps(report) if arguments.json else _page(report))
 
 
@@ -86,26 +97,16 @@ def _isolate(folder: str) -> None:
         os.environ |= {f"GIT_{role}_NAME": "bench", f"GIT_{role}_EMAIL": "bench@localhost"}
 
 
-def _measure_size(root: Path, size: int, runs: int, peer: Path) -> dict[str, Any]:
+def _prepare(root: Path, size: int, programs: Path) -> Site:
+    print(f"preparing {size:,} issues ...", file=sys.stderr)
     subprocess.run(["git", "init", "-q", "-b", "main", root], check=True)
     subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Start"], cwd=root, check=True)
-    os.chdir(root)
-    ours, theirs = _fill_ours(size), _fill_peer(root, size, peer)
-    times = _measure(_rows(ours, theirs, str(peer / "mb")), str(peer / "mb"), runs)
-    _wait_for_flush()
-    os.chdir("/")
-    rows = {}
-    for name, (own, other) in times.items():
-        row: dict[str, float | None] = {"ours": statistics.median(own), "peer": None, "ratio": None}
-        if other:
-            row["peer"] = statistics.median(other)
-            row["ratio"] = statistics.median(other) / statistics.median(own)
-        rows[name] = row
-    return {"runs": runs, "peer_runs": len(times["show"][1]), "rows": rows}
+    rows = _rows(_fill_ours(root, size), _fill_peer(root, size, programs), str(programs / "mb"))
+    return Site(root, rows, {name: ([], []) for name in rows})
 
 
-def _fill_ours(size: int) -> list[str]:
-    with Tracker.open(state_paths(find_repository()), "bench") as tracker:
+def _fill_ours(root: Path, size: int) -> list[str]:
+    with Tracker.open(state_paths(find_repository(str(root))), "bench") as tracker:
         drafts = []
         for number in range(size):
             tens, digit = divmod(number, 10)
@@ -119,10 +120,10 @@ def _fill_ours(size: int) -> list[str]:
     return made
 
 
-def _fill_peer(root: Path, size: int, peer: Path) -> list[str]:
-    subprocess.run([peer / "mb", "init"], check=True, stdout=subprocess.DEVNULL)
+def _fill_peer(root: Path, size: int, programs: Path) -> list[str]:
+    subprocess.run([programs / "mb", "init"], cwd=root, check=True, stdout=subprocess.DEVNULL)
     filler = Path(__file__).with_name("fill_microbeads.py")
-    done = subprocess.run([peer / "python", filler, root, str(size)], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([programs / "python", filler, root, str(size)], check=True, stdout=subprocess.PIPE)
     names: list[str] = json.loads(done.stdout)
     return names
 
@@ -154,38 +155,56 @@ def _every_tenth(names: list[str], first: int) -> Iterator[str]:
     return iter(names[first::10])
 
 
-def _measure(rows: dict[str, Row], mb: str, runs: int) -> dict[str, tuple[list[float], list[float]]]:
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in rows}
-    peer_runs = runs
-    for turn in range(runs + 1):  # the first, which compiles modules and fills caches, is not counted
-        started = time.perf_counter()
-        for name, row in rows.items():
-            with_peer = row.peer is not None and turn <= peer_runs
-            if with_peer and name == "show":
-                subprocess.run([mb, "--json", "list"], check=True, stdout=subprocess.DEVNULL)
-            own, other = _time(row.ours), _time(row.peer) if row.peer is not None and with_peer else None
-            if turn:
-                times[name][0].append(own)
-                times[name][1].extend([] if other is None else [other])
-        if not turn:
-            seconds = time.perf_counter() - started
-            peer_runs = min(runs, max(FEWEST_TURNS, int(PEER_SECONDS / seconds)))
-    return times
+def _measure(sites: Sequence[Site], mb: str, runs: int) -> None:
+    """All commands on all sizes in turns; the peer stays out of the later ones where it is slow."""
+    peer_runs = [runs] * len(sites)
+    for turn in range(runs + 1):
+        for index, site in enumerate(sites):
+            started = time.perf_counter()
+            _take_turn(site, mb, with_peer=turn <= peer_runs[index])
+            if not turn:  # it compiled modules and filled caches: not counted
+                seconds = time.perf_counter() - started
+                peer_runs[index] = min(runs, max(FEWEST_TURNS, int(PEER_SECONDS / seconds)))
+                for times in site.times.values():
+                    times[0].clear()
+                    times[1].clear()
 
 
-def _time(command: Command) -> float:
+def _take_turn(site: Site, mb: str, *, with_peer: bool) -> None:
+    for name, row in site.rows.items():
+        if with_peer and name == "show":  # the first that only reads
+            subprocess.run([mb, "--json", "list"], cwd=site.root, check=True, stdout=subprocess.DEVNULL)
+        site.times[name][0].append(_time(row.ours, site.root))
+        if row.peer is not None and with_peer:
+            site.times[name][1].append(_time(row.peer, site.root))
+
+
+def _time(command: Command, root: Path) -> float:
     words = command()
     started = time.perf_counter()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(words, cwd=root, check=True, stdout=subprocess.DEVNULL)
     return (time.perf_counter() - started) * 1000
 
 
-def _wait_for_flush() -> None:
+def _wait_for_flush(root: Path) -> None:
     """Until the background flush of the last command has ended, so that the folder can go."""
-    with Tracker.open(state_paths(find_repository()), "bench") as tracker:
+    with Tracker.open(state_paths(find_repository(str(root))), "bench") as tracker:
         while tracker.has_outbox():
             tracker.flush()
             time.sleep(0.05)
+
+
+def _report(sites: dict[int, Site]) -> dict[str, Any]:
+    report: dict[str, Any] = {"unit": "ms", "sizes": {}}
+    for size, site in sites.items():
+        rows = {}
+        for name, (ours, peer) in site.times.items():
+            own, other = statistics.median(ours), statistics.median(peer) if peer else None
+            rows[name] = {"ours": own, "peer": other, "ratio": other / own if other else None}
+        ours, peer = site.times["show"]
+        report["sizes"][str(size)] = {"runs": len(ours), "peer_runs": len(peer), "rows": rows}
+    report["flat"] = _flat(list(report["sizes"].values()))
+    return report
 
 
 def _flat(sizes: list[dict[str, Any]]) -> dict[str, float]:
