@@ -17,7 +17,8 @@ from typing import Any
 import tapeout
 from tapeout import config
 from tapeout.base import errors
-from tapeout.cli.parser import COMMANDS, build
+from tapeout.cli.commands import COMMANDS
+from tapeout.cli.parser import build
 
 FOLDER = Path(__file__).parent / "reference"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapeout import __version__
-from tapeout.cli.parser import COMMANDS
+from tapeout.cli.commands import COMMANDS
 from tests.cli.conftest import Cli
 
 GROUPS = {"issue": ("new", "list", "show", "edit", "close", "reopen", "comment", "dep"), "gate": ("run", "show")}

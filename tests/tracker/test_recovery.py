@@ -12,6 +12,7 @@ import pytest
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3 as index
 from tapeout.tracker import Draft, Tracker, gitlog, rebuild, schema
 from tests.tracker.tools import FILES, contents, delete_index, finish, logged, python
 
@@ -271,7 +272,7 @@ def test_an_index_is_not_replaced_while_somebody_opens_it(paths: StatePaths, mon
         connection: sqlite3.Connection = connect(*arguments, **options)
         return connection
 
-    monkeypatch.setattr(sqlite3, "connect", look)
+    monkeypatch.setattr(index, "connect", look)
     Tracker.open(paths, "ada").close()
     assert looked
 

@@ -3,11 +3,13 @@
 Paths are plain strings: importing pathlib would cost every tracker command 4 ms.
 """
 
+from __future__ import annotations
+
 import os
 import sys
-from typing import NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.lean import NamedTuple
 
 HOME_VARIABLE = "TAPEOUT_HOME"
 """Environment variable that replaces the platform's user state directory."""

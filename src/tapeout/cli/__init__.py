@@ -4,18 +4,31 @@ Agents call the command all the time, so its start-up time is a feature: this mo
 command does not need (docs/decisions/0003).
 """
 
+from __future__ import annotations
+
 import contextlib
+import gc
 import os
 import sys
-from collections.abc import Sequence
 
 from tapeout.base.errors import TapeoutError, cause_of
-from tapeout.cli import output
-from tapeout.cli.parser import parse
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli import output, quick
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+_GARBAGE = 50_000
+"""New objects after which Python looks for garbage. At the usual 700 it does so a dozen times while a command starts,
+and finds nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Called without arguments, it is the process and ends it."""
+    if argv is None:
+        gc.set_threshold(_GARBAGE)
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     code = _run(words, as_json)
@@ -26,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str], as_json: bool) -> int:
     try:
-        arguments = parse(words)
+        arguments = quick.parse(words) or _parse(words)
         if getattr(arguments, "for_people", False) or getattr(arguments, "rebuild", False):
             from tapeout.cli.context import refuse_agents
 
@@ -45,6 +58,12 @@ def _run(words: Sequence[str], as_json: bool) -> int:
         output.show_error(readable, as_json=as_json)
         return _finish(readable.exit_code)
     return 0
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    from tapeout.cli import parser  # argparse costs as much as everything else together (docs/decisions/0003)
+
+    return parser.parse(words)
 
 
 def _finish(code: int) -> int:

@@ -2,8 +2,8 @@
 
 import argparse
 
+from tapeout.cli.commands import add_json
 from tapeout.cli.output import Result, table
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,20 +1,26 @@
 """`tapeout claim`, `tapeout renew` and `tapeout release`: leases held by hand."""
 
-import argparse
-from collections.abc import Callable
+from __future__ import annotations
 
 from tapeout.base.errors import UsageError
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here, open_tracker
 from tapeout.cli.output import Result, clock
-from tapeout.cli.parser import add_json
-from tapeout.tracker import Tracker
-from tapeout.tracker.model import Lease
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from tapeout.cli.commands import Describes
+    from tapeout.tracker import Tracker
+    from tapeout.tracker.model import Lease
 
 HAND_LEASE_SECONDS = 3600.0
 """People are slower than workers: a lease taken by hand lives for an hour by default."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `claim`, `renew` or `release`."""
     command = parser.prog.rpartition(" ")[2]
     claims, run = command == "claim", {"claim": _claim, "renew": _renew, "release": _release}[command]

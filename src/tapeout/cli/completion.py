@@ -2,8 +2,9 @@
 
 import argparse
 
+from tapeout.cli.commands import COMMANDS, add_json
 from tapeout.cli.output import Result
-from tapeout.cli.parser import COMMANDS, add_json, build
+from tapeout.cli.parser import build
 
 SHELLS = ("bash", "zsh", "tcsh")
 

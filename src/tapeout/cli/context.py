@@ -1,10 +1,12 @@
 """Where a command runs and for whom."""
 
+from __future__ import annotations
+
 import os
 import time
-from typing import NamedTuple
 
 from tapeout.base.errors import NotAllowed, UsageError
+from tapeout.base.lean import NamedTuple
 from tapeout.base.paths import REPOSITORY_VARIABLE, Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
 

@@ -6,8 +6,8 @@ import sys
 import tempfile
 
 from tapeout.base.errors import UsageError
+from tapeout.cli.commands import add_json
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

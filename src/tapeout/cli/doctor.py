@@ -3,9 +3,9 @@
 import argparse
 import os
 
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

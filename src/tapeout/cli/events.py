@@ -1,12 +1,17 @@
 """Events of the log as lines for people. Pure."""
 
-import time
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
+import time
+
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker.model import Event
 
-_Describe = Callable[[dict[str, Any]], str]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    _Describe = Callable[[dict[str, Any]], str]
 
 
 def describe(event: Event) -> str:

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from tapeout.base.errors import GateFailed, NotFound
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
 from tapeout.cli.output import Result, table
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

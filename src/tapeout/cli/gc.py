@@ -4,9 +4,9 @@ import argparse
 import os
 
 from tapeout.base.paths import StatePaths
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import here, open_tracker
 from tapeout.cli.output import Result, table
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

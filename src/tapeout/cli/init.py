@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
 
 if TYPE_CHECKING:
     from tapeout.config import CheckConfig

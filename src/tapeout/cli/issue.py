@@ -1,20 +1,28 @@
 """`tapeout issue ...`: everything that people and agents do to issues."""
 
-import argparse
+from __future__ import annotations
+
 import time
-from typing import Any
 
 from tapeout.base.errors import UsageError
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json, limit, read_text
 from tapeout.cli.context import open_tracker, parse_moment
 from tapeout.cli.output import Result, clock, table
-from tapeout.cli.parser import Parser, add_json, limit, read_text
 from tapeout.tracker import Draft, Filter, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from typing import Any
+
+    from tapeout.cli.commands import Describes
 
 LIST_LIMIT = 50
 
 
-def add_arguments(parser: Parser) -> None:
+def add_arguments(parser: Describes) -> None:
     """The commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, add, text in (
@@ -48,7 +56,7 @@ def _labels(issue: Issue) -> str:
     return f"  [{', '.join(issue.labels)}]" if issue.labels else ""
 
 
-def _add_fields(parser: argparse.ArgumentParser) -> None:
+def _add_fields(parser: Describes) -> None:
     parser.add_argument("--body", help="Markdown; - reads standard input, @FILE reads a file")
     parser.add_argument("--acceptance", help="acceptance criteria, Markdown; - and @FILE as above")
     parser.add_argument("--type", choices=ISSUE_TYPES)
@@ -74,7 +82,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
     return fields
 
 
-def _add_new(parser: argparse.ArgumentParser) -> None:
+def _add_new(parser: Describes) -> None:
     parser.add_argument("title", nargs="?")
     parser.add_argument("--file", metavar="FILE", help="Markdown with front matter, one issue or many; - is stdin")
     parser.add_argument("--label", action="append", default=[], metavar="LABEL", help="repeatable")
@@ -118,7 +126,7 @@ def file_issues(tracker: Tracker, path: str) -> list[Issue]:
     return tracker.create_many(parse_drafts(text, "standard input" if path == "-" else path))
 
 
-def _add_list(parser: argparse.ArgumentParser) -> None:
+def _add_list(parser: Describes) -> None:
     parser.add_argument("--status", choices=("open", "closed", "all"), default="open")
     parser.add_argument("--type", choices=ISSUE_TYPES)
     parser.add_argument("--label")
@@ -139,20 +147,19 @@ def _list(arguments: argparse.Namespace) -> Result:
             needs_person=True if arguments.needs_person else None,
         )
         issues = tracker.issues(wanted, arguments.limit + 1 if arguments.limit else -1)
-    return shortened(issues, arguments.limit, listing(issues))
+    return shortened(issues, arguments.limit, lambda: listing(issues))
 
 
-def shortened(issues: list[Issue], most: int, text: str) -> Result:
+def shortened(issues: list[Issue], most: int, text: Callable[[], str]) -> Result:
     """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
     if not most or len(issues) <= most:
         return Result([as_data(issue) for issue in issues], text)
-    issues = issues[:most]
-    return Result(
-        [as_data(issue) for issue in issues], f"{listing(issues)}\n... and more: --limit 0 shows all (now {most})"
-    )
+    shown = issues[:most]
+    more = f"... and more: --limit 0 shows all (now {most})"
+    return Result([as_data(issue) for issue in shown], lambda: f"{listing(shown)}\n{more}")
 
 
-def _add_show(parser: argparse.ArgumentParser) -> None:
+def _add_show(parser: Describes) -> None:
     parser.add_argument("issue", metavar="ID")
     add_json(parser)
     parser.set_defaults(run=_show)
@@ -166,7 +173,7 @@ def _show(arguments: argparse.Namespace) -> Result:
         data["comments"] = [one._asdict() for one in tracker.comments(issue.id)]
         data["attempts"] = [one._asdict() for one in tracker.attempts(issue.id)]
         data["changes"] = [one._asdict() for one in tracker.all_changes(issue.id)]
-    return Result(data, _page(data))
+    return Result(data, lambda: _page(data))
 
 
 def _page(data: dict[str, Any]) -> str:
@@ -200,7 +207,7 @@ def _facts(data: dict[str, Any]) -> str:
     return " · ".join(facts)
 
 
-def _add_edit(parser: argparse.ArgumentParser) -> None:
+def _add_edit(parser: Describes) -> None:
     parser.add_argument("issue", metavar="ID")
     parser.add_argument("--title")
     parser.add_argument("--add-label", action="append", default=[], metavar="LABEL")
@@ -223,7 +230,7 @@ def _edit(arguments: argparse.Namespace) -> Result:
     return Result(as_data(issue), f"{issue.id}  {issue.title}")
 
 
-def _add_close(parser: argparse.ArgumentParser) -> None:
+def _add_close(parser: Describes) -> None:
     parser.add_argument("issue", metavar="ID")
     parser.add_argument("--as", dest="resolution", choices=PERSON_RESOLUTIONS, default="done")
     parser.add_argument("--note", default="", help="why; becomes a comment")
@@ -237,7 +244,7 @@ def _close(arguments: argparse.Namespace) -> Result:
     return Result(as_data(issue), f"{issue.id}  closed as {issue.resolution}")
 
 
-def _add_reopen(parser: argparse.ArgumentParser) -> None:
+def _add_reopen(parser: Describes) -> None:
     parser.add_argument("issue", metavar="ID")
     add_json(parser)
     parser.set_defaults(run=_reopen, for_people=True)
@@ -249,7 +256,7 @@ def _reopen(arguments: argparse.Namespace) -> Result:
     return Result(as_data(issue), f"{issue.id}  open")
 
 
-def _add_comment(parser: argparse.ArgumentParser) -> None:
+def _add_comment(parser: Describes) -> None:
     parser.add_argument("issue", metavar="ID")
     parser.add_argument("text", help="- reads standard input, @FILE reads a file")
     add_json(parser)
@@ -262,7 +269,7 @@ def _comment(arguments: argparse.Namespace) -> Result:
     return Result(comment._asdict(), "commented")
 
 
-def _add_dep(parser: argparse.ArgumentParser) -> None:
+def _add_dep(parser: Describes) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, run, text in (
         ("add", _dep_add, "ISSUE cannot start until TARGET is closed"),

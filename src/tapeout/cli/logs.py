@@ -1,21 +1,28 @@
 """`tapeout logs`: what happened, to everything, one issue, or one attempt."""
 
-import argparse
+from __future__ import annotations
+
 import os
 import sys
 
 from tapeout.base.errors import NotFound
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json, limit
 from tapeout.cli.context import actor, here
 from tapeout.cli.events import describe
 from tapeout.cli.output import Result, printable
-from tapeout.cli.parser import add_json, limit
 from tapeout.tracker import Tracker
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tapeout.cli.commands import Describes
 
 LIMIT = 200
 LOOK_SECONDS = 5.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `logs`."""
     parser.add_argument("what", nargs="?", metavar="ID", help="an issue, or an attempt (prints its transcript)")
     parser.add_argument("--follow", "-f", action="store_true", help="go on as things happen")

@@ -1,14 +1,19 @@
 """Printing: text for people, one JSON envelope for programs, one line for errors."""
 
+from __future__ import annotations
+
 import contextlib
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
+from tapeout.base import jsontext
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA_VERSION = 1
 """Version of the JSON envelope: grows when a field changes its meaning or goes away."""
@@ -22,7 +27,8 @@ class Result(NamedTuple):
     """What a command gives back: `data` for `--json`, `text` for people."""
 
     data: Any
-    text: str
+    text: str | Callable[[], str]
+    """A function where making it takes long: programs that read `data` do not wait for it."""
 
 
 def show(result: Result | None, *, as_json: bool) -> None:
@@ -31,8 +37,10 @@ def show(result: Result | None, *, as_json: bool) -> None:
         return
     if as_json:
         _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
-    elif result.text:
-        _write(printable(result.text) + "\n")
+        return
+    text = result.text if isinstance(result.text, str) else result.text()
+    if text:
+        _write(printable(text) + "\n")
 
 
 def show_error(error: TapeoutError, *, as_json: bool) -> None:
@@ -139,9 +147,9 @@ def duration(seconds: float) -> str:
 
 def _envelope(envelope: dict[str, Any]) -> str:
     """One line of JSON in which what is not printable is escaped."""
-    text = json.dumps(envelope, ensure_ascii=False)
+    text = jsontext.dumps(envelope)
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+        text = "".join(c if c.isprintable() else jsontext.escaped(c) for c in text)
     return text + "\n"
 
 

@@ -3,9 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result, clock, duration, table
-from tapeout.cli.parser import add_json
 
 if TYPE_CHECKING:
     from tapeout.floor.status import Status

@@ -4,9 +4,9 @@ import argparse
 import time
 
 from tapeout.base.errors import Busy, NotFound
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
 
 WAIT_SECONDS = 60.0
 """How long to wait for the floor to end."""

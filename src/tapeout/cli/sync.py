@@ -4,9 +4,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tapeout.base.errors import UsageError
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import Context, here, open_tracker
 from tapeout.cli.output import Result
-from tapeout.cli.parser import add_json
 
 if TYPE_CHECKING:
     from tapeout.config import TrackerConfig

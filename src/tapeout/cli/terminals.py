@@ -5,8 +5,8 @@ import os
 import sys
 
 from tapeout.base.errors import NotFound, UsageError
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
-from tapeout.cli.parser import add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import Context, here
 from tapeout.cli.output import Result, duration, table
-from tapeout.cli.parser import add_json
 
 if TYPE_CHECKING:
     from tapeout.config import Config

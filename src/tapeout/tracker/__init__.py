@@ -16,8 +16,9 @@ whole, with one line), a worker comes back after its lease was taken over (its w
         lease = tracker.claim(issue.id, owner="ada")
 """
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
 from tapeout.tracker.issues import Draft, IssueCommands
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
 
-    def sync(self, remote: "Remote", *, repair: bool = False) -> "SyncReport":
+    def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:
         """Exchange issues with other clones: see `tapeout.tracker.sync`."""
         from tapeout.tracker import sync
 

@@ -1,13 +1,18 @@
 """What a worker reports of its attempt. Every write is fenced by the attempt's lease."""
 
+from __future__ import annotations
+
 import time
-from typing import Any
 
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.ids import new_id
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
 from tapeout.tracker.leases import LeaseCommands
 from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Outcome
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class AttemptCommands(LeaseCommands):

@@ -5,6 +5,8 @@ behind what we have, one that was rewritten does not contain it, a damaged one h
 a log the good beginning is used, and the rest is told of. No log can hurt another one.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +31,7 @@ class Audit(NamedTuple):
     """It lacks what we have: it was cut off, or not pushed to yet."""
 
 
-def audit(repository: "pygit2.Repository", replica: str, tip: str, known: str | None) -> Audit:
+def audit(repository: pygit2.Repository, replica: str, tip: str, known: str | None) -> Audit:
     """Judge a log.
 
     Args:
@@ -53,7 +55,7 @@ def audit(repository: "pygit2.Repository", replica: str, tip: str, known: str | 
     return _read(replica, chain, last)
 
 
-def _chain(repository: "pygit2.Repository", tip: str, known: str | None) -> list["pygit2.Commit"]:
+def _chain(repository: pygit2.Repository, tip: str, known: str | None) -> list[pygit2.Commit]:
     """The commits above `known`, oldest first."""
     import pygit2
 
@@ -67,7 +69,7 @@ def _chain(repository: "pygit2.Repository", tip: str, known: str | None) -> list
     return chain[::-1]
 
 
-def _read(replica: str, chain: list["pygit2.Commit"], last: int) -> Audit:
+def _read(replica: str, chain: list[pygit2.Commit], last: int) -> Audit:
     operations: list[Operation] = []
     sound: str | None = None
     for commit in chain:

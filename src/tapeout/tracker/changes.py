@@ -1,12 +1,17 @@
 """The queue's side of a change: gating, verdict, landing."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
 
 from tapeout.base.errors import NotAllowed
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
 from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState
 from tapeout.tracker.store import Store
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _ALLOWED: dict[str, tuple[ChangeState, ...]] = {
     "gating": ("queued",),

@@ -4,6 +4,8 @@ A named pipe, unlike a socket, has no limit on the length of its path. Ringing n
 that died has no reader and is removed by whoever notices.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
@@ -74,7 +76,7 @@ class Doorbell:
         with contextlib.suppress(OSError):
             os.close(pipe)
 
-    def __enter__(self) -> "Doorbell":
+    def __enter__(self) -> Doorbell:
         return self
 
     def __exit__(

@@ -9,12 +9,17 @@ An operation changes rows of its own issue only. What follows for other issues, 
 afterwards (`waiting`).
 """
 
-import json
-import sqlite3
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
+from collections.abc import Callable
+
+from tapeout.base import jsontext as json
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.operations import Operation
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _TEXT = (str,)
 _OPTIONAL_TEXT = (str, type(None))

@@ -6,11 +6,13 @@ content of the files that were attached; its parent is the batch before. pygit2 
 there is something to write or to read.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.tracker.operations import Operation, decode, encode
 
@@ -64,7 +66,7 @@ _LAST_GIT_TIME = 4_000_000_000.0
 """Some git servers refuse commits from the far future, where a wrong clock may have been."""
 
 
-def _tree(repository: "pygit2.Repository", operations: Sequence[Operation]) -> "pygit2.Oid":
+def _tree(repository: pygit2.Repository, operations: Sequence[Operation]) -> pygit2.Oid:
     import pygit2
 
     text = "".join(f"{encode(operation)}\n" for operation in operations)
@@ -80,7 +82,7 @@ def _tree(repository: "pygit2.Repository", operations: Sequence[Operation]) -> "
     return builder.write()
 
 
-def read_batch(commit: "pygit2.Commit") -> Iterator[Operation]:
+def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:
     """The operations of one commit of a log.
 
     Raises:
@@ -95,7 +97,7 @@ def read_batch(commit: "pygit2.Commit") -> Iterator[Operation]:
         raise Damaged(f"log commit {commit.id} cannot be read: {error}") from error
 
 
-def last_number(commit: "pygit2.Commit") -> int:
+def last_number(commit: pygit2.Commit) -> int:
     """The number of the newest operation of a log whose tip this is.
 
     Raises:
@@ -104,7 +106,7 @@ def last_number(commit: "pygit2.Commit") -> int:
     return list(read_batch(commit))[-1].number
 
 
-def _lines(commit: "pygit2.Commit") -> list[str]:
+def _lines(commit: pygit2.Commit) -> list[str]:
     """The lines of one commit of a log. Only a newline ends one: text may hold other separators."""
     import pygit2
 

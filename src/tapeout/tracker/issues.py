@@ -1,11 +1,13 @@
 """What people and agents do to issues: create, edit, comment, connect, close."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, get_args
 
 from tapeout.base.errors import NotAllowed, UsageError
 from tapeout.base.ids import new_id
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import queries, waiting
 from tapeout.tracker.model import (
     DEPENDENCY_KINDS,
@@ -21,6 +23,9 @@ from tapeout.tracker.model import (
     IssueType,
 )
 from tapeout.tracker.store import Store, checked_text
+
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_TITLE = 300
 """Longest title, in characters."""
@@ -345,7 +350,7 @@ def _checked_label(label: str) -> str:
 def _checked_field(name: str, value: Any) -> Any:
     if name == "title":
         return _checked_title(value)
-    if name == "type" and value not in get_args(IssueType):
+    if name == "type" and value not in ISSUE_TYPES:
         raise UsageError(f"{value!r} is not an issue type: {', '.join(ISSUE_TYPES)}")
     if name == "priority" and not (type(value) is int and value in PRIORITIES):
         raise UsageError(f"{value!r} is not a priority: 0 (most urgent) to 4")

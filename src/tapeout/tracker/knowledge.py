@@ -5,10 +5,12 @@ up to which number it has the operations of each other replica. So of any two op
 written in knowledge of the other, or both without.
 """
 
-import json
-import sqlite3
+from __future__ import annotations
+
 from collections.abc import Iterable
 
+from tapeout.base import jsontext as json
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.operations import Operation
 
 KIND = "heard"

@@ -1,5 +1,7 @@
 """Claims: one live lease an issue. The identity of a holder is its attempt, and its writes carry a fencing token."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 

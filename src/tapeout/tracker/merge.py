@@ -1,9 +1,11 @@
 """Bringing operations of other replicas into the index: any of them, in any order, always with the same result."""
 
-import json
-import sqlite3
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 
+from tapeout.base import jsontext as json
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, knowledge, waiting
 from tapeout.tracker.operations import Operation, encode_data
 

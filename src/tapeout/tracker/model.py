@@ -4,7 +4,12 @@
 (docs/decisions/0003).
 """
 
-from typing import Any, Literal, NamedTuple
+from __future__ import annotations
+
+from tapeout.base.lean import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 IssueType = Literal["task", "bug", "feature", "epic", "chore", "decision"]
 ISSUE_TYPES: tuple[IssueType, ...] = ("task", "bug", "feature", "epic", "chore", "decision")

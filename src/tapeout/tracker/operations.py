@@ -4,8 +4,13 @@ An operation says what one actor did to one issue at one moment of a hybrid logi
 written. Operations of all replicas are ordered by `(clock, id)`; that order is the same everywhere.
 """
 
-import json
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from tapeout.base import jsontext as json
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _COUNTER_BITS = 16
 _CLOCK_LIMIT = 1 << 63
@@ -59,13 +64,13 @@ def tick(last: int, wall_seconds: float) -> int:
 
 def encode_data(data: dict[str, Any]) -> str:
     """Compact JSON of an operation's data."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(data, separators=(",", ":"))
 
 
 def encode(operation: Operation) -> str:
     """One line of the git log; an act of a single operation goes without saying."""
     fields = operation if operation.act not in (0, operation.number) else operation[:6]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def decode(line: str) -> Operation:

@@ -4,13 +4,15 @@ Whoever holds the flush lock writes for all. The index remembers up to where it 
 leaves nothing behind that the next one would not write.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
-import sqlite3
 import time
 
 from tapeout.base import locks
 from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, gitlog, schema
 from tapeout.tracker.operations import Operation
 

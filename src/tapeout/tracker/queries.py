@@ -1,13 +1,18 @@
 """Reading the index: rows become the values of `model`."""
 
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
+from tapeout.base import jsontext as json
 from tapeout.base.errors import NotFound, UsageError
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.fold import from_row
 from tapeout.tracker.model import CLOCK_SKEW_SECONDS, Attempt, Change, Comment, Dependency, DependencyKind, Event, Issue
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _ISSUE_COLUMNS = (
     "id, title, body, acceptance, design, type, priority, status, resolution,"

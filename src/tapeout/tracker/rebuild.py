@@ -1,11 +1,13 @@
 """Making the index again from git: when it is lost, of an older version, or damaged."""
 
+from __future__ import annotations
+
 import contextlib
 import os
-import sqlite3
 import time
 
 from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, gitlog, merge, outbox, schema
 from tapeout.tracker.operations import Operation
 

@@ -6,6 +6,8 @@ cannot be read (the others are fetched one by one), somebody moves a ref at the 
 refused and says so).
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,13 +1,15 @@
 """The SQLite index: schema and connections. It can be deleted at any time and is rebuilt from git."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
+from tapeout.base.sqlite import sqlite3
 
 SCHEMA_VERSION = 4
 

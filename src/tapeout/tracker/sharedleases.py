@@ -10,6 +10,8 @@ it runs out), clocks of machines differ (by less than the length of a lease that
 of its own lease).
 """
 
+from __future__ import annotations
+
 import json
 import time
 from typing import NamedTuple, Self

@@ -1,19 +1,24 @@
 """The door to the index for one process: transactions, appending operations, waking listeners, flushing to git."""
 
+from __future__ import annotations
+
 import contextlib
-import json
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
 
+from tapeout.base import jsontext as json
 from tapeout.base.errors import TapeoutError, UsageError
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
 from tapeout.tracker.operations import Operation, encode_data, tick
+
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 MAX_TEXT_BYTES = 1_000_000
 """Longest body, comment or note, in bytes of UTF-8."""

@@ -8,6 +8,8 @@ What may go wrong: the remote cannot be reached (nothing changes); a log is dama
 aside and told of; the others are merged); the index was restored from a backup (it goes on as another replica).
 """
 
+from __future__ import annotations
+
 import os
 import sqlite3
 import time
@@ -157,7 +159,7 @@ def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dic
         return merge.merge(connection, operations, time.time()), held
 
 
-def _adopt(store: Store, repository: "pygit2.Repository", audits: dict[str, Audit], there: dict[str, str]) -> None:
+def _adopt(store: Store, repository: pygit2.Repository, audits: dict[str, Audit], there: dict[str, str]) -> None:
     """Remember how far the logs were merged, and keep bad ones for people to look at."""
     with store._reading() as connection:
         own = _own(connection)
@@ -167,11 +169,10 @@ def _adopt(store: Store, repository: "pygit2.Repository", audits: dict[str, Audi
             repository.references.create(prefix + replica, one.tip, force=True)
         if one.problem is not None and there[replica] in repository:
             repository.references.create(gitlog.QUARANTINE_REFS + replica, there[replica], force=True)
-    bad = {replica for replica, one in audits.items() if one.problem is not None}
-    for name in list(repository.references):
-        mended = name.startswith(gitlog.QUARANTINE_REFS) and name.removeprefix(gitlog.QUARANTINE_REFS) not in bad
-        if name.startswith(INCOMING_REFS) or mended:
-            repository.references.delete(name)
+    bad = {gitlog.QUARANTINE_REFS + replica for replica, one in audits.items() if one.problem is not None}
+    passing = (INCOMING_REFS, gitlog.QUARANTINE_REFS)
+    for name in [name for name in repository.references if name.startswith(passing) and name not in bad]:
+        repository.references.delete(name)
 
 
 def _logs(refs: dict[str, str]) -> dict[str, str]:
@@ -184,7 +185,7 @@ def _logs(refs: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _local_logs(repository: "pygit2.Repository") -> dict[str, tuple[str, str]]:
+def _local_logs(repository: pygit2.Repository) -> dict[str, tuple[str, str]]:
     """Replica to the tip of its log here and the ref that holds it."""
     found = {}
     for name in repository.references:
@@ -194,11 +195,11 @@ def _local_logs(repository: "pygit2.Repository") -> dict[str, tuple[str, str]]:
     return found
 
 
-def _known(repository: "pygit2.Repository") -> dict[str, str]:
+def _known(repository: pygit2.Repository) -> dict[str, str]:
     return {replica: tip for replica, (tip, _) in _local_logs(repository).items()}
 
 
-def _fetch(repository: "pygit2.Repository", remote: Remote, there: dict[str, str]) -> dict[str, str]:
+def _fetch(repository: pygit2.Repository, remote: Remote, there: dict[str, str]) -> dict[str, str]:
     """Bring all logs here; replica to the reason for those that cannot be read. One of them must not keep the others
     from being fetched."""
     missing = [replica for replica, tip in there.items() if tip not in repository]
@@ -215,7 +216,7 @@ def _fetch(repository: "pygit2.Repository", remote: Remote, there: dict[str, str
 
 
 def _push(
-    repository: "pygit2.Repository", remote: Remote, there: dict[str, str], replaced: dict[str, str]
+    repository: pygit2.Repository, remote: Remote, there: dict[str, str], replaced: dict[str, str]
 ) -> tuple[int, dict[str, str]]:
     """Bring to the remote what it lacks.
 
@@ -238,23 +239,20 @@ def _push(
     return len(pushes) - len(reasons), reasons
 
 
-def _contains(repository: "pygit2.Repository", tip: str, older: str) -> bool:
+def _contains(repository: pygit2.Repository, tip: str, older: str) -> bool:
     return git.is_ancestor(repository, older, tip)
 
 
 def _conflicts(connection: sqlite3.Connection, fresh: Iterable[Operation]) -> list[FieldConflict]:
     """Fields that came set by others, and that somebody else had set without their knowing of each other."""
     came = [operation for operation in fresh if operation.kind == "fields-set"]
-    if not came:
-        return []
-    knowledge = Knowledge(connection)
+    knowledge = Knowledge(connection) if came else None
     found: dict[tuple[str, str], FieldConflict] = {}
-    for issue in {operation.issue for operation in came}:
-        edits = [one for one in fold.operations_of(connection, issue) if one.kind == "fields-set"]
-        for one in came:
-            for other in edits if one.issue == issue else ():
-                if knowledge.are_concurrent(one, other):
-                    found |= _clashes(*sorted((one, other), key=lambda operation: operation.order))
+    for one in came:
+        assert knowledge is not None
+        for other in fold.operations_of(connection, one.issue):
+            if other.kind == "fields-set" and knowledge.are_concurrent(one, other):
+                found |= _clashes(*sorted((one, other), key=lambda operation: operation.order))
     return [found[key] for key in sorted(found)]
 
 

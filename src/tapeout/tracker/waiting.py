@@ -6,9 +6,11 @@ that is not needed. Two clones can each add a dependency so that together they f
 dependencies the newest are ignored, by the same rule everywhere, so that no issue waits for itself for ever.
 """
 
-import sqlite3
-from collections.abc import Iterable
+from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.model import FAILED_RESOLUTIONS, Dependency
 from tapeout.tracker.operations import Operation
 
@@ -177,43 +179,52 @@ def _reaches(edges: dict[str, list[str]], start: str, goal: str) -> bool:
 
 
 def _components(edges: dict[str, list[str]]) -> dict[str, int]:
-    """Every issue with the number of its strongly connected component: circles lie within one.
-
-    Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), without recursion.
-    """
-    order: dict[str, int] = {}
-    low: dict[str, int] = {}
-    component: dict[str, int] = {}
-    path: list[str] = []
+    """Every issue with the number of its strongly connected component: circles lie within one."""
+    search = _Search(edges)
     for start in edges:
-        stack = [(start, iter(edges[start]))] if start not in order else []
-        while stack:
-            node, targets = stack[-1]
-            if node not in order:
-                order[node] = low[node] = len(order)
-                path.append(node)
+        search.visit(start)
+    return search.component
+
+
+class _Search:
+    """Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), without recursion."""
+
+    def __init__(self, edges: dict[str, list[str]]) -> None:
+        self.component: dict[str, int] = {}
+        self._edges = edges
+        self._order: dict[str, int] = {}
+        self._low: dict[str, int] = {}
+        self._path: list[str] = []
+        self._stack: list[tuple[str, Iterator[str]]] = []
+
+    def visit(self, start: str) -> None:
+        """Follow everything that can be reached from an issue."""
+        if start in self._order:
+            return
+        self._enter(start)
+        while self._stack:
+            node, targets = self._stack[-1]
             following = next(targets, None)
             if following is None:
-                _leave(node, order, low, component, path)
-                stack.pop()
-                if stack:
-                    low[stack[-1][0]] = min(low[stack[-1][0]], low[node])
-            elif following not in order:
-                stack.append((following, iter(edges.get(following, ()))))
-            elif following not in component:
-                low[node] = min(low[node], order[following])
-    return component
+                self._leave(node)
+            elif following not in self._order:
+                self._enter(following)
+            elif following not in self.component:
+                self._low[node] = min(self._low[node], self._order[following])
 
+    def _enter(self, node: str) -> None:
+        self._order[node] = self._low[node] = len(self._order)
+        self._path.append(node)
+        self._stack.append((node, iter(self._edges.get(node, ()))))
 
-def _leave(node: str, order: dict[str, int], low: dict[str, int], component: dict[str, int], path: list[str]) -> None:
-    """All edges of `node` were followed: if it is the root of a component, number that."""
-    if low[node] != order[node]:
-        return
-    while True:
-        member = path.pop()
-        component[member] = order[node]
-        if member == node:
-            return
+    def _leave(self, node: str) -> None:
+        """All edges of `node` were followed: if it is the root of a component, number that."""
+        self._stack.pop()
+        if self._stack:
+            above = self._stack[-1][0]
+            self._low[above] = min(self._low[above], self._low[node])
+        while self._low[node] == self._order[node] and node not in self.component:
+            self.component[self._path.pop()] = self._order[node]
 
 
 def circles(connection: sqlite3.Connection) -> list[tuple[Dependency, list[str]]]:

@@ -1,0 +1,107 @@
+"""Which commands there are, and what their modules need to describe their arguments.
+
+A command's module has `add_arguments(parser)`. What it tells is read by two: `quick`, which knows enough for a command
+line that is right, and `parser`, which is `argparse` and does everything else.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tapeout.base.errors import UsageError
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Describes(Protocol):
+        """What the description of a command's arguments is told to, in the words of `argparse`."""
+
+        prog: str
+
+        def add_argument(self, *names: str, **settings: Any) -> Any:
+            """A positional argument or an option."""
+
+        def set_defaults(self, **values: Any) -> None:
+            """Further attributes of the result, above all `run`, the function to call."""
+
+        @property
+        def add_subparsers(self) -> Callable[..., Any]:
+            """The commands of a group."""
+
+
+class Command(NamedTuple):
+    """A command or group of commands, and the module of `tapeout.cli` that adds its arguments."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = (
+    Command("demo", "demo", "see it work: 8 workers, a sample project, no key and no model needed"),
+    Command("init", "init", "make a repository ready: finds its checks and writes tapeout.toml"),
+    Command("up", "up", "run the floor: workers on all ready issues, landing what passes the gate"),
+    Command("status", "status", "what runs, waits and needs a person"),
+    Command("stop", "stop", "stop the floor; work in progress is saved"),
+    Command("logs", "logs", "what happened, to one issue or attempt or all"),
+    Command("attach", "terminals", "watch a worker's terminal live"),
+    Command("replay", "terminals", "replay a worker's terminal recording"),
+    Command("issue", "issue", "new, list, show, edit, close, reopen, comment, dep"),
+    Command("ready", "ready", "issues that could be started now"),
+    Command("claim", "claims", "take an issue for yourself"),
+    Command("renew", "claims", "hold a claimed issue for longer"),
+    Command("release", "claims", "give a claimed issue back"),
+    Command("sync", "sync", "exchange issues with other clones through a git remote or a file"),
+    Command("agents", "agents", "which agents are known, and which are installed here"),
+    Command("gate", "gate", "run the checks on a commit; show the evidence of a landed one"),
+    Command("publish", "publish", "bring landed commits from the hub to your branch"),
+    Command("doctor", "doctor", "check the state directory; rebuild the index from git"),
+    Command("gc", "gc", "pack the state directory's repositories and tidy the index; nothing is dropped"),
+    Command("completion", "completion", "print a completion script for your shell"),
+)
+
+
+def describe(command: Command, parser: Describes) -> None:
+    """Let the command's module describe its arguments to `parser`."""
+    __import__(f"tapeout.cli.{command.module}", fromlist=["add_arguments"]).add_arguments(parser)
+
+
+def add_json(parser: Describes) -> None:
+    """Give a command the option that all commands have."""
+    parser.add_argument("--json", action="store_true", help="print one JSON envelope, errors included")
+
+
+def limit(text: str) -> int:
+    """An argument that says how many to show; 0 means all."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not a number of 0 (all) or more")
+    return int(text)
+
+
+def read_text(value: str) -> str:
+    """An argument that is text, or `-` for standard input, or `@FILE` for a file's content.
+
+    Raises:
+        UsageError: the file or standard input cannot be read, or is no UTF-8.
+    """
+    if value != "-" and not value.startswith("@"):
+        return value
+    where = "standard input" if value == "-" else value[1:]
+    try:
+        return _read(value).decode().replace("\r\n", "\n")
+    except OSError as error:
+        hint = None if value == "-" else "@ names a file; text that begins with @ can be given on standard input with -"
+        raise UsageError(f"cannot read {where}: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where} is not valid UTF-8") from error
+
+
+def _read(value: str) -> bytes:
+    if value == "-":
+        return sys.stdin.buffer.read() if sys.stdin is not None else b""
+    with open(value[1:], "rb") as file:
+        return file.read()
