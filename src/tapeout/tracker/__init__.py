@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
+from tapeout.tracker.finding import FindCommands
 from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
+class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
 
     def sync(self, remote: "Remote", *, repair: bool = False) -> "SyncReport":

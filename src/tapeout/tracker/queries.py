@@ -120,6 +120,26 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
     return [_issue(row) for row in rows]
 
 
+def matching(
+    connection: sqlite3.Connection, condition: str, order: str, values: dict[str, object], limit: int
+) -> list[Issue]:
+    """Issues that fit a condition of `wheres`; a negative limit means all."""
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {condition} ORDER BY {order} LIMIT :limit",
+        {**values, "limit": limit},
+    )
+    return [_issue(row) for row in rows]
+
+
+def several(connection: sqlite3.Connection, identities: Sequence[str]) -> list[Issue]:
+    """Issues by their full ids, in this order; those that do not exist are left out."""
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(identities),)
+    )
+    found = {row[0]: _issue(row) for row in rows}
+    return [found[identity] for identity in identities if identity in found]
+
+
 def ready(connection: sqlite3.Connection, now: float, limit: int, labels: Sequence[str] = ()) -> list[Issue]:
     """Issues that a worker could start now and that have all these labels, most urgent first."""
     names = {f"label{number}": label for number, label in enumerate(labels)}

@@ -210,6 +210,11 @@ def translate(error: sqlite3.DatabaseError, path: str) -> Exception:
         return Busy(f"{path} stayed locked for {BUSY_SECONDS:.0f} s", hint="try again")
     if "malformed" in text or "not a database" in text:
         return damaged(path, text)
+    if "no such module" in text:
+        return EnvironmentProblem(
+            "searching for words needs an SQLite with FTS5, and that of this Python has none",
+            hint="use another Python; queries without words work with this one",
+        )
     return error
 
 
