@@ -35,8 +35,7 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
     **{name: texts(TEXT) for name in ("label", "assignee", "agent", "created-by", "id", "parent", "under", "ref")},
     **{name: texts(WORDS) for name in ("title", "body", "acceptance", "design", "comment")},
     **{
-        name: bounded(LENGTHS, exact=False) | bounded(DAYS)
-        for name in ("created", "updated", "closed", "due", "defer")
+        name: bounded(LENGTHS, exact=False) | bounded(DAYS) for name in ("created", "updated", "closed", "due", "defer")
     },
     "status": choices("open", "closed"),
     "is": choices(*querylang.STATES),
@@ -52,8 +51,10 @@ TERMS = texts(WORDS).map(lambda value: Term("", (value,))) | st.sampled_from(sor
 )
 CONDITIONS = st.recursive(
     TERMS,
-    lambda inner: st.builds(Not, inner)
-    | st.builds(Group, st.sampled_from(["AND", "OR"]), st.lists(inner, min_size=2, max_size=3).map(tuple)),
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(Group, st.sampled_from(["AND", "OR"]), st.lists(inner, min_size=2, max_size=3).map(tuple))
+    ),
     max_leaves=8,
 )
 SORT = st.lists(st.builds(Sort, st.sampled_from(querylang.SORTS), st.booleans()), unique=True, max_size=3).map(tuple)

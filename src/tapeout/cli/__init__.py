@@ -17,7 +17,8 @@ from tapeout.cli.parser import parse
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Called without arguments, it is the process and ends it."""
     words = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    options = words[: words.index("--")] if "--" in words else words
+    as_json = "--json" in options or "--jsonl" in options
     code = _run(words, as_json)
     if argv is None and "threading" not in sys.modules:
         _leave(code)

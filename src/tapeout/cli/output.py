@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
@@ -25,14 +25,34 @@ class Result(NamedTuple):
     text: str
 
 
-def show(result: Result | None, *, as_json: bool) -> None:
+class Stream(NamedTuple):
+    """What a command gives back for `--jsonl`: rows that are printed as they come, one JSON object a line."""
+
+    kind: str
+    """What a row is, such as `issue`."""
+    rows: Iterable[dict[str, Any]]
+
+
+def show(result: Result | Stream | None, *, as_json: bool) -> None:
     """Print a result; None means that the command has printed what there was to say."""
     if result is None:
         return
-    if as_json:
+    if isinstance(result, Stream):
+        _show_stream(result)
+    elif as_json:
         _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
     elif result.text:
         _write(printable(result.text) + "\n")
+
+
+def _show_stream(stream: Stream) -> None:
+    """An envelope without data, then the rows. What fails before the first row is an error envelope alone."""
+    rows = iter(stream.rows)
+    row = next(rows, None)
+    _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "kind": stream.kind}))
+    while row is not None:
+        _write(_envelope(row))
+        row = next(rows, None)
 
 
 def show_error(error: TapeoutError, *, as_json: bool) -> None:

@@ -29,8 +29,13 @@ COMMANDS = (
     Command("logs", "logs", "what happened, to one issue or attempt or all"),
     Command("attach", "terminals", "watch a worker's terminal live"),
     Command("replay", "terminals", "replay a worker's terminal recording"),
-    Command("issue", "issue", "new, list, show, edit, close, reopen, comment, dep"),
+    Command("issue", "issue", "new, list, epics, show, edit, close, reopen, comment, dep"),
+    Command("search", "search", "find issues by words, best first"),
     Command("ready", "ready", "issues that could be started now"),
+    Command("blocked", "blocked", "what waits for what, down to the cause"),
+    Command("graph", "graph", "dependencies and children as a tree, or as Mermaid"),
+    Command("stale", "stale", "open issues that nothing has happened to for long"),
+    Command("stats", "stats", "how many issues of which sort, how old, how fast"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("renew", "claims", "hold a claimed issue for longer"),
     Command("release", "claims", "give a claimed issue back"),
@@ -52,6 +57,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, fill: Callable[["Parser"], None] | None = None, **options: Any) -> None:
         options.setdefault("formatter_class", _Formatter)
+        self._query = ""
         # An abbreviation that is accepted today is ambiguous or another option tomorrow.
         super().__init__(**options, allow_abbrev=False)
         self._fill = fill
@@ -66,7 +72,23 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Add the arguments, then parse."""
         self.filled()
-        return super().parse_known_args(args, namespace)
+        if not self._query:
+            return super().parse_known_args(args, namespace)
+        found, rest = super().parse_known_args([self._guarded(word) for word in args or ()], namespace)
+        # Words after an option: argparse takes one run of them only.
+        words = [word for word in rest if not word.startswith("--")]
+        setattr(found, self._query, [*getattr(found, self._query), *words])
+        return found, [word for word in rest if word.startswith("--")]
+
+    def add_query(self, name: str, help: str) -> None:  # noqa: A002 - as argparse calls it
+        """Give the command an argument of any number of words, of which some may begin with `-`."""
+        self.add_argument(name, nargs="*", metavar=name.upper(), help=help)
+        self._query = name
+
+    def _guarded(self, word: str) -> str:
+        """A word such as `-type:epic` as argparse leaves it alone: a space before it means nothing to a query."""
+        is_ours = len(word) > 1 and word[0] == "-" != word[1] and word not in self._option_string_actions
+        return f" {word}" if is_ours else word
 
     def error(self, message: str) -> NoReturn:
         """Raise the error.
@@ -133,6 +155,12 @@ def _fill_below(parser: Parser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Give a command the option that all commands have."""
     parser.add_argument("--json", action="store_true", help="print one JSON envelope, errors included")
+
+
+def add_jsonl(parser: argparse.ArgumentParser) -> None:
+    """Give a command that lists something the options `--json` and `--jsonl`."""
+    add_json(parser)
+    parser.add_argument("--jsonl", action="store_true", help="print an envelope, then one JSON object a line")
 
 
 def limit(text: str) -> int:

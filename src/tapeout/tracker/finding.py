@@ -90,7 +90,6 @@ class FindCommands(Store):
 
         tree = querylang.parse(query) if isinstance(query, str) else query
         where = wheres.compile_query(tree, time.time(), lambda prefix: queries.resolve(connection, prefix))
-        # Not in a transaction of the caller: there the table is as current as it was before.
-        if where.searches and not connection.in_transaction:
+        if where.searches:
             search.refresh(connection, self.paths.tracker_db)
         return where

@@ -1,4 +1,4 @@
-"""The query language: `status:open label:api -type:epic updated:<7d "exact phrase" word`. Pure: text to a tree and back.
+"""The query language, `status:open label:api -type:epic updated:<7d "exact phrase"`: text to a tree and back. Pure.
 
 A query is terms that all must fit; `OR`, `-` and parentheses combine them. A term is a word to search for, or a field
 with one or more values of which one must fit. What a term means is said in `wheres`; docs/reference/queries.md is the
@@ -200,7 +200,9 @@ def _lex_field(text: str, start: int, name: str) -> tuple[_Token, int]:
     kind = _FIELDS.get(field)
     if kind is None and field != "sort":
         _fail(
-            f"there is no field {name!r}: {', '.join(FIELDS)}", start, 'to search for text with a colon, put it in "..."'
+            f"there is no field {name!r}: {', '.join(FIELDS)}",
+            start,
+            'to search for text with a colon, put it in "..."',
         )
     position = start + len(name) + 1
     values = []

@@ -7,6 +7,7 @@ touched are found again. A rebuilt index is a new file: its table is made anew.
 User text never reaches SQLite as an expression: each word goes in as a quoted string.
 """
 
+import contextlib
 import sqlite3
 from typing import NamedTuple
 
@@ -66,14 +67,16 @@ def refresh(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         EnvironmentProblem: this SQLite has no FTS5, or the index cannot be written.
     """
-    while True:
-        newest, searched = connection.execute(
-            "SELECT (SELECT coalesce(max(sequence), 0) FROM operations), (SELECT value FROM meta WHERE key = 'searched')"
-        ).fetchone()
-        if searched == newest:
-            return
-        with schema.transaction(connection, path):
+    while not _is_current(connection):
+        with contextlib.nullcontext() if connection.in_transaction else schema.transaction(connection, path):
             _advance(connection)
+
+
+def _is_current(connection: sqlite3.Connection) -> bool:
+    row = connection.execute(
+        "SELECT (SELECT value FROM meta WHERE key = 'searched') = (SELECT coalesce(max(sequence), 0) FROM operations)"
+    ).fetchone()
+    return bool(row[0])
 
 
 def _advance(connection: sqlite3.Connection) -> None:

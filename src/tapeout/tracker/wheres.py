@@ -100,7 +100,10 @@ def _order(query: Query) -> str:
         column = _COLUMNS[key]
         if key in ("closed", "due", "defer", "estimate"):
             parts.append(f"{column} IS NULL")
-        parts.append(column + (" COLLATE NOCASE" if key == "title" else "") + (" DESC" if descending else ""))
+        direction = " DESC" if descending else ""
+        parts.append(column + (" COLLATE NOCASE" if key == "title" else "") + direction)
+        if key == "created":  # a batch is filed within one millisecond
+            parts.append(f"created_clock{direction}")
     return ", ".join([*parts, *([] if query.sort else ["priority"]), "created_clock", "id"])
 
 
