@@ -115,7 +115,7 @@ def _epics(arguments: argparse.Namespace) -> Result | Stream:
     with open_tracker() as tracker:
         epics = tracker.epics(as_limit(arguments.limit, more=1), status=status, closable=arguments.closable)
     shown = epics[: arguments.limit] if arguments.limit else epics
-    data = [epic._asdict() for epic in shown]
+    data = [{**epic._asdict(), "percent": epic.percent, "closable": epic.closable} for epic in shown]
     if arguments.jsonl:
         return Stream("epic", data)
     rows = [

@@ -101,7 +101,8 @@ def _tallies(rows: list[tuple[str, str, int]]) -> tuple[Tally, ...]:
 
 def _labels(connection: sqlite3.Connection) -> tuple[Tally, ...]:
     rows = connection.execute(
-        "SELECT label, sum(status = 'open') AS open, sum(status = 'closed') FROM labels JOIN issues ON id = issue"
+        "SELECT label, sum(issue IN (SELECT id FROM issues WHERE status = 'open')) AS open,"
+        " sum(issue IN (SELECT id FROM issues WHERE status = 'closed')) FROM labels"
         " GROUP BY label ORDER BY open DESC, label LIMIT ?",
         (MOST,),
     )

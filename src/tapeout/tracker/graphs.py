@@ -1,7 +1,7 @@
 """The graph of issues: who waits for whom, and who is a child of whom."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tapeout.tracker import queries
@@ -37,31 +37,59 @@ def graph(connection: sqlite3.Connection, limit: int, *, start: str | None = Non
         limit: how many issues; negative means all.
         closed: with closed issues; below one issue they are always there.
     """
-    edges = _edges(connection, closed or start is not None)
-    order, roots = _reach(edges, [start] if start is not None else _roots(edges))
+    edges: dict[str, list[Edge]]
+    if start is None:
+        edges = _all_edges(connection, closed)
+        order, roots = _reach(lambda node: edges.get(node, []), _roots(edges))
+    else:
+        edges = _Below(connection)
+        order, roots = _reach(edges.__getitem__, [start])
     shown = order if limit < 0 else order[:limit]
     nodes = {issue.id: issue for issue in queries.several(connection, shown)}
     kept = {one: tuple(edges.get(one, ())) for one in nodes}
     return Graph(tuple(one for one in roots if one in nodes), nodes, kept, len(order) - len(shown))
 
 
-def _edges(connection: sqlite3.Connection, closed: bool) -> dict[str, list[Edge]]:
+_CHILDREN = "SELECT parent, id FROM issues WHERE parent IS NOT NULL{} ORDER BY priority, created_clock, id"
+_WAITING = (
+    "SELECT issue, target, kind, ignored FROM dependencies WHERE kind IN ('blocks', 'conditional'){}"
+    " ORDER BY issue, target, kind"
+)
+
+
+class _Below(dict[str, list[Edge]]):
+    """The connections that begin at an issue, read when they are asked for."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, issue: str) -> list[Edge]:
+        found = self[issue] = [
+            *(
+                Edge(*row, "child", False)
+                for row in self._connection.execute(_CHILDREN.format(" AND parent = ?"), (issue,))
+            ),
+            *(_waiting(row) for row in self._connection.execute(_WAITING.format(" AND issue = ?"), (issue,))),
+        ]
+        return found
+
+
+def _waiting(row: tuple[str, str, str, int]) -> Edge:
+    return Edge(row[0], row[1], row[2], bool(row[3]))
+
+
+def _all_edges(connection: sqlite3.Connection, closed: bool) -> dict[str, list[Edge]]:
     """All connections by the issue that they begin at: children first."""
-    both_open = "" if closed else " AND {0}.status = 'open' AND {1}.status = 'open'"
+    rows = connection.execute("SELECT id FROM issues" + ("" if closed else " WHERE status = 'open'"))
+    known = {row[0] for row in rows}
     found: dict[str, list[Edge]] = {}
-    for parent, child in connection.execute(
-        "SELECT c.parent, c.id FROM issues c JOIN issues p ON p.id = c.parent WHERE c.parent IS NOT NULL"
-        + both_open.format("c", "p")
-        + " ORDER BY c.priority, c.created_clock, c.id"
-    ):
-        found.setdefault(parent, []).append(Edge(parent, child, "child", False))
-    for issue, target, kind, ignored in connection.execute(
-        "SELECT d.issue, d.target, d.kind, d.ignored FROM dependencies d JOIN issues i ON i.id = d.issue"
-        " JOIN issues t ON t.id = d.target WHERE d.kind IN ('blocks', 'conditional')"
-        + both_open.format("i", "t")
-        + " ORDER BY i.priority, i.created_clock, d.issue, d.target, d.kind"
-    ):
-        found.setdefault(issue, []).append(Edge(issue, target, kind, bool(ignored)))
+    for parent, child in connection.execute(_CHILDREN.format("")):
+        if parent in known and child in known:
+            found.setdefault(parent, []).append(Edge(parent, child, "child", False))
+    for row in connection.execute(_WAITING.format("")):
+        if row[0] in known and row[1] in known:
+            found.setdefault(row[0], []).append(_waiting(row))
     return found
 
 
@@ -71,7 +99,7 @@ def _roots(edges: dict[str, list[Edge]]) -> list[str]:
     return [*(one for one in edges if one not in reached), *(one for one in edges if one in reached)]
 
 
-def _reach(edges: dict[str, list[Edge]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
+def _reach(following: Callable[[str], Sequence[Edge]], starts: Iterable[str]) -> tuple[list[str], list[str]]:
     """All issues in the order of a walk in depth, and those of the starts that were not reached from another."""
     order: dict[str, None] = {}
     roots = []
@@ -84,5 +112,5 @@ def _reach(edges: dict[str, list[Edge]], starts: Iterable[str]) -> tuple[list[st
             node = stack.pop()
             if node not in order:
                 order[node] = None
-                stack += [edge.target for edge in reversed(edges.get(node, ())) if edge.target not in order]
+                stack += [edge.target for edge in reversed(following(node)) if edge.target not in order]
     return list(order), roots

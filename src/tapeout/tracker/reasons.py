@@ -65,7 +65,7 @@ def obstacles(connection: sqlite3.Connection, now: float, limit: int, issue: str
         reader.blocked(one) for one in _ids(connection, "status = 'open' AND open_blockers > 0", limit, issue)
     ]  # fmt: skip
     rest = limit - len(found) if limit >= 0 else -1
-    found += [reader.not_needed(one) for one in _ids(connection, "status = 'open' AND not_needed", rest, issue)]
+    found += [reader.not_needed(one) for one in _ids(connection, "status = 'open' AND not_needed = 1", rest, issue)]
     found += [one for one in _circles(reader) if issue in (None, one.issue)]
     return found if limit < 0 else found[:limit]
 
@@ -80,12 +80,12 @@ def _ids(connection: sqlite3.Connection, condition: str, limit: int, issue: str 
 
 
 def _circles(reader: "_Reader") -> list[Obstacle]:
-    found = []
-    for dependency, way in waiting.circles(reader.connection):
-        found.append(reader.obstacle(dependency.issue, "circle", circle=(dependency.issue, *way[:-1])))
-    for circle in waiting.parent_circles(reader.connection):
-        found.append(reader.obstacle(circle[0], "parent-circle", circle=tuple(circle)))
-    return found
+    ignored = [
+        reader.obstacle(dependency.issue, "circle", circle=(dependency.issue, *way[:-1]))
+        for dependency, way in waiting.circles(reader.connection)
+    ]
+    parents = waiting.parent_circles(reader.connection)
+    return ignored + [reader.obstacle(circle[0], "parent-circle", circle=tuple(circle)) for circle in parents]
 
 
 class _Reader:

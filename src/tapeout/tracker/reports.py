@@ -8,9 +8,9 @@ from tapeout.tracker.store import Store
 
 # Imported where they are used: most commands report nothing.
 if TYPE_CHECKING:
+    from tapeout.tracker.figures import Statistics
     from tapeout.tracker.graphs import Graph
     from tapeout.tracker.reasons import Obstacle
-    from tapeout.tracker.figures import Statistics
 
 
 class Epic(NamedTuple):
@@ -76,8 +76,8 @@ class ReportCommands(Store):
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM (SELECT id, title, status, priority,"
-                " (SELECT count(*) FROM issues child WHERE child.parent = epic.id) AS children,"
-                " (SELECT count(*) FROM issues child WHERE child.parent = epic.id AND child.status = 'closed') AS closed"
+                " (SELECT count(*) FROM issues c WHERE c.parent = epic.id) AS children,"
+                " (SELECT count(*) FROM issues c WHERE c.parent = epic.id AND c.status = 'closed') AS closed"
                 " FROM issues epic WHERE type = 'epic' AND (:status IS NULL OR status = :status)"
                 " ORDER BY priority, created_clock, id)"
                 " WHERE NOT :closable OR (status = 'open' AND children > 0 AND children = closed) LIMIT :limit",

@@ -39,9 +39,6 @@ CREATE INDEX operations_heard ON operations(id) WHERE kind = 'heard';
 CREATE TABLE issues(
   id TEXT PRIMARY KEY,
   title TEXT NOT NULL DEFAULT '',
-  body TEXT NOT NULL DEFAULT '',
-  acceptance TEXT NOT NULL DEFAULT '',
-  design TEXT NOT NULL DEFAULT '',
   type TEXT NOT NULL DEFAULT 'task',
   priority INTEGER NOT NULL DEFAULT 2,
   status TEXT NOT NULL DEFAULT 'open',
@@ -67,7 +64,11 @@ CREATE TABLE issues(
   lease_expires REAL,
   lease_granted REAL,
   lease_token INTEGER NOT NULL DEFAULT 0,
-  landed_commit TEXT
+  landed_commit TEXT,
+  -- Last: a long text lies on pages of its own, which only who wants what comes after it has to read.
+  body TEXT NOT NULL DEFAULT '',
+  acceptance TEXT NOT NULL DEFAULT '',
+  design TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX issues_by_status ON issues(status, priority, created_clock);
 CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
@@ -78,6 +79,9 @@ CREATE INDEX issues_ready ON issues(priority, created_clock, id)
 CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL AND status = 'open'
   AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic';
 CREATE INDEX issues_blocked ON issues(priority, created_clock, id) WHERE status = 'open' AND open_blockers > 0;
+CREATE INDEX issues_epics ON issues(status, priority, created_clock, id) WHERE type = 'epic';
+CREATE INDEX issues_not_needed ON issues(priority, created_clock, id) WHERE status = 'open' AND not_needed = 1;
+CREATE INDEX issues_by_resolution ON issues(resolution) WHERE resolution IS NOT NULL;
 CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE needs_person IS NOT NULL;
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;

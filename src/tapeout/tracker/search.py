@@ -140,8 +140,9 @@ def search(
         limit: how many; negative means all.
         where: a condition over the table `issues` with `values` bound to it.
     """
+    # The + keeps SQLite from asking the table of words once for each issue of the condition.
     narrowed = "" if where == "1" else (
-        " AND rowid IN (SELECT number FROM searched_issues WHERE issue IN"
+        " AND +rowid IN (SELECT number FROM searched_issues WHERE issue IN"
         f" (SELECT issues.id FROM issues WHERE {where}))"
     )  # fmt: skip
     rows = connection.execute(
