@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapeout.cli.context import open_tracker
 from tapeout.cli.listing import add_limit, as_limit, more
-from tapeout.cli.output import Result, Stream, clock, printable
+from tapeout.cli.output import Result, Stream, clock, one_line
 from tapeout.cli.parser import add_jsonl
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def _as_data(one: "Obstacle") -> dict[str, Any]:
 
 
 def _lines(one: "Obstacle") -> list[str]:
-    lines = [_line(f"{one.issue}  {one.title}")]
+    lines = [one_line(f"{one.issue}  {one.title}")]
     if one.reason == "circle":
-        return [*lines, _line(f"    one of its dependencies is ignored: it closes the circle {_circle(one)}")]
+        return [*lines, one_line(f"    one of its dependencies is ignored: it closes the circle {_circle(one)}")]
     if one.reason == "parent-circle":
-        return [*lines, _line(f"    is its own ancestor: {_circle(one)}")]
+        return [*lines, one_line(f"    is its own ancestor: {_circle(one)}")]
     for chain in one.chains:
         lines += _chain(chain, "waits for" if one.reason == "blocked" else "not needed: conditional on the failure of")
     if one.more:
@@ -62,7 +62,7 @@ def _chain(chain: "Chain", word: str) -> list[str]:
     for depth, step in enumerate(chain.steps):
         if chain.left_out and depth == half:
             lines.append("  " * (depth + 2) + f"... {chain.left_out} more in between ...")
-        lines.append(_line("  " * (depth + 2) + f"{word} {step.issue} ({_state(step)})  {step.title}"))
+        lines.append(one_line("  " * (depth + 2) + f"{word} {step.issue} ({_state(step)})  {step.title}"))
     return lines
 
 
@@ -77,7 +77,3 @@ def _state(step: "Step") -> str:
         "ready": "ready, nobody has taken it",
     }
     return texts.get(step.state, step.state)
-
-
-def _line(text: str) -> str:
-    return printable(" ".join(text.splitlines()) if "\n" in text else text)

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tapeout.cli.context import open_tracker
-from tapeout.cli.output import Result, printable
+from tapeout.cli.output import Result, one_line
 from tapeout.cli.parser import add_json, limit
 from tapeout.tracker.model import Issue
 
@@ -93,7 +93,7 @@ def _margin(branch: str) -> str:
 
 
 def _label(issue: Issue) -> str:
-    return printable(f"{issue.id}  {issue.title}  [{issue.state(time.time())}]")
+    return one_line(f"{issue.id}  {issue.title}  [{issue.state(time.time())}]")
 
 
 def _left_out(graph: "Graph") -> list[str]:

@@ -123,9 +123,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _HARMLESS else "\ufffd" for c in text)
 
 
+def one_line(text: str) -> str:
+    """`text` as `printable`, without line breaks."""
+    return printable(" ".join(text.split("\n")) if "\n" in text else text)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
     """Columns aligned for a terminal; the last one is cut to fit `width` (the terminal's by default)."""
-    cells = [[printable(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
     sizes = [max(len(line[column]) for line in [list(headers), *cells]) for column in range(len(headers))]
     limit = width or terminal_width()
     lines = []

@@ -1,10 +1,11 @@
 """`tapeout search`: issues that hold some words, best first."""
 
 import argparse
+from typing import Any
 
 from tapeout.cli.context import open_tracker
 from tapeout.cli.listing import add_limit, as_data, as_limit, more
-from tapeout.cli.output import Result, Stream, printable
+from tapeout.cli.output import Result, Stream, one_line
 from tapeout.cli.parser import Parser, add_jsonl
 
 
@@ -22,13 +23,15 @@ def _search(arguments: argparse.Namespace) -> Result | Stream:
     with open_tracker() as tracker:
         hits = tracker.search(" ".join(arguments.words), as_limit(most, more=1), arguments.where)
     shown = hits[:most] if most else hits
-    data = [{"issue": as_data(hit.issue), "snippet": hit.snippet, "score": hit.score} for hit in shown]
+    data: list[dict[str, Any]] = [
+        {"issue": as_data(hit.issue), "snippet": hit.snippet, "score": hit.score} for hit in shown
+    ]
     if arguments.jsonl:
         return Stream("hit", data)
     lines = []
     for row in data:
         issue = row["issue"]
-        lines += [printable(f"{issue['id']}  {issue['state']}  {issue['title']}"), f"    {row['snippet']}"]
+        lines += [one_line(f"{issue['id']}  {issue['state']}  {issue['title']}"), f"    {row['snippet']}"]
     if len(shown) < len(hits):
         lines.append(more(most))
     return Result(data, "\n".join(lines) or "no issue holds all of these words")

@@ -22,7 +22,7 @@ _STATE = (
 class Spread(NamedTuple):
     """Lengths of time in seconds: half of them are below the median, nine of ten below p90. None of none."""
 
-    count: int
+    number: int
     median: float | None
     p90: float | None
 
@@ -85,8 +85,8 @@ def statistics(connection: sqlite3.Connection, now: float) -> Statistics:
         labels=_labels(connection),
         assignees=_tallies([(who, status, count) for _, _, _, who, status, count in rows if who])[:MOST],
         agents=_agents(connection),
-        age=_spread(connection, ":now - created_at", "status = 'open'", now),
-        lead=_spread(connection, "closed_at - created_at", "status = 'closed' AND closed_at IS NOT NULL", now),
+        age=_spread(connection, ":now - created_at", "+status = 'open'", now),
+        lead=_spread(connection, "closed_at - created_at", "+status = 'closed' AND closed_at IS NOT NULL", now),
         weeks=_weeks(connection, now),
     )
 
@@ -102,7 +102,7 @@ def _tallies(rows: list[tuple[str, str, int]]) -> tuple[Tally, ...]:
 def _labels(connection: sqlite3.Connection) -> tuple[Tally, ...]:
     rows = connection.execute(
         "SELECT label, sum(issue IN (SELECT id FROM issues WHERE status = 'open')) AS open,"
-        " sum(issue IN (SELECT id FROM issues WHERE status = 'closed')) FROM labels"
+        " sum(issue NOT IN (SELECT id FROM issues WHERE status = 'open')) FROM labels"
         " GROUP BY label ORDER BY open DESC, label LIMIT ?",
         (MOST,),
     )
@@ -119,6 +119,7 @@ def _agents(connection: sqlite3.Connection) -> tuple[AgentTally, ...]:
 
 
 def _spread(connection: sqlite3.Connection, length: str, condition: str, now: float) -> Spread:
+    # The conditions have a + before the status: so many rows are read faster in their order than through an index.
     rows = connection.execute(
         f"SELECT max(0.0, {length}) FROM issues WHERE {condition} ORDER BY 1", {"now": now}
     ).fetchall()

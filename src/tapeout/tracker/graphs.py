@@ -67,8 +67,8 @@ class _Below(dict[str, list[Edge]]):
     def __missing__(self, issue: str) -> list[Edge]:
         found = self[issue] = [
             *(
-                Edge(*row, "child", False)
-                for row in self._connection.execute(_CHILDREN.format(" AND parent = ?"), (issue,))
+                Edge(parent, child, "child", False)
+                for parent, child in self._connection.execute(_CHILDREN.format(" AND parent = ?"), (issue,))
             ),
             *(_waiting(row) for row in self._connection.execute(_WAITING.format(" AND issue = ?"), (issue,))),
         ]

@@ -250,7 +250,7 @@ def _read_prefix(text: str) -> Value:
 def _read_comparison(text: str) -> Value:
     for operator in ("<=", ">=", "<", ">"):
         if text.startswith(operator):
-            return Value(operator, text.removeprefix(operator))  # type: ignore[arg-type]
+            return Value(operator, text.removeprefix(operator))
     low, dots, high = text.partition("..")
     return Value("..", low, high) if dots else Value("=", text)
 

@@ -39,7 +39,7 @@ _OPEN_CHANGE = (
     f" ({', '.join(repr(state) for state in OPEN_CHANGE_STATES)}))"
 )
 
-_STATES = {
+_STATES: dict[str, str] = {
     "open": "status = 'open'",
     "closed": "status = 'closed'",
     "ready": f"({READY})",
@@ -54,7 +54,7 @@ _STATES = {
     **{name: f"resolution = '{name}'" for name in querylang.RESOLUTIONS},
 }
 
-_HAVING = {
+_HAVING: dict[str, str] = {
     **{name: f"{name} <> ''" for name in ("body", "acceptance", "design")},
     "scope": "scope <> '[]'",
     "assignee": "assignee IS NOT NULL",
