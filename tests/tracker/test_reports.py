@@ -69,7 +69,8 @@ def test_what_the_cause_waits_for_itself(tracker: Tracker) -> None:
     change = tracker.submit(lease, attempt.id, commit="c" * 40, base="b" * 40)
     tracker.end_attempt(lease, attempt.id, "interrupted", "died")
     assert cause().state == "queued"
-    tracker.move_change(change.id, "failed")
+    tracker.set_gating(change.id, "d" * 40)
+    tracker.record_verdict(change.id, "d" * 40, {"passed": False, "reason": "red"})
     tracker.edit(root.id, {"deferred_until": time.time() + DAY})
     assert cause().state == "deferred"
     assert (cause().until or 0) > time.time()
