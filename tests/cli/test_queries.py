@@ -70,7 +70,8 @@ def test_a_query_on_the_command_line(cli: Cli) -> None:
         (["graph", "zzuu"], 3, "no issue 'zzuu'"),
         (["stale", "--days", "-1"], 2, "should be between 0 and 36500"),
         (["stale", "--days", "x"], 2, "invalid int value"),
-        (["ready", "extra"], 2, "unrecognized arguments: extra"),
+        (["ready", "foo:x"], 2, "no field 'foo'"),
+        (["stale", "extra"], 2, "unrecognized arguments: extra"),
     ],
 )
 def test_bad_input_is_one_line(cli: Cli, words: list[str], code: int, part: str) -> None:
@@ -81,6 +82,14 @@ def test_bad_input_is_one_line(cli: Cli, words: list[str], code: int, part: str)
     assert (done.code, done.out) == (code, "")
     assert part in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_ready_takes_a_query(cli: Cli) -> None:
+    first = cli.new("One", "--label", "api")
+    cli.new("Two", "--label", "api", "--depends-on", first)
+    cli.new("Three")
+    assert titles(cli("ready", "label:api", "--json")) == ["One"]
+    assert titles(cli("ready", "-label:api", "--json")) == ["Three"]
 
 
 def test_search(cli: Cli) -> None:

@@ -28,7 +28,8 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
     "words",
     [
         "--version", "issue list", "issue list one -label:x updated:<7d", "search one", "blocked", "graph", "stale",
-        "stats", "issue epics", "issue list --jsonl", "issue show ID", "ready", "claim ID", "issue edit ID --title x --defer 2d",
+        "stats", "issue epics", "issue list --jsonl", "issue show ID", "ready", "claim ID",
+        "issue edit ID --title x --defer 2d",
         "issue comment ID hello", "issue dep add ID OTHER", "issue close ID --json", "release ID", "logs",
     ],
 )  # fmt: skip

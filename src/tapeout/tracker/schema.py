@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
