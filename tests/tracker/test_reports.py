@@ -284,6 +284,6 @@ def test_counts_are_what_one_would_count(tracker: Tracker, actions: list[tuple[s
     issues = tracker.issues()
     assert tracker.counts() == counted(issues, len(tracker.ready()), time.time())
     states = dict.fromkeys(sorted({one.state(now) for one in issues}), 0)
-    for one in issues:
-        states[one.state(now)] += 1
+    for issue in issues:
+        states[issue.state(now)] += 1
     assert tracker.statistics().states == states

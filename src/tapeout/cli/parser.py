@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
         self.filled()
         if not self._query:
             return super().parse_known_args(args, namespace)
-        found, rest = super().parse_known_args([self._guarded(word) for word in args or ()], namespace)
+        found, rest = super().parse_known_args(self._guarded(args or ()), namespace)
         # Words after an option: argparse takes one run of them only.
         words = [word for word in rest if not word.startswith("--")]
         setattr(found, self._query, [*getattr(found, self._query), *words])
@@ -85,10 +85,16 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name, nargs="*", metavar=name.upper(), help=help)
         self._query = name
 
-    def _guarded(self, word: str) -> str:
-        """A word such as `-type:epic` as argparse leaves it alone: a space before it means nothing to a query."""
-        is_ours = len(word) > 1 and word[0] == "-" != word[1] and word not in self._option_string_actions
-        return f" {word}" if is_ours else word
+    def _guarded(self, words: Sequence[str]) -> list[str]:
+        """Words such as `-type:epic` as argparse leaves them alone: a space before them means nothing to a query."""
+        guarded = []
+        takes_value = False
+        for word in words:
+            is_ours = not takes_value and len(word) > 1 and word[0] == "-" != word[1]
+            option = self._option_string_actions.get(word)
+            guarded.append(f" {word}" if is_ours and option is None else word)
+            takes_value = option is not None and option.nargs is None
+        return guarded
 
     def error(self, message: str) -> NoReturn:
         """Raise the error.
