@@ -5,8 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker import querylang, wheres
-from tapeout.tracker.querylang import Group, Not, Query, Sort, Term, Value
+from tapeout.tracker import queryfields, querylang, wheres
+from tapeout.tracker.queryfields import Value
+from tapeout.tracker.querylang import Group, Not, Query, Sort, Term
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
 WORDS = TEXT.filter(lambda text: any(character.isalnum() for character in text))
@@ -38,11 +39,11 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
         name: bounded(LENGTHS, exact=False) | bounded(DAYS) for name in ("created", "updated", "closed", "due", "defer")
     },
     "status": choices("open", "closed"),
-    "is": choices(*querylang.STATES),
+    "is": choices(*queryfields.STATES),
     "type": choices("task", "epic"),
-    "resolution": choices(*querylang.RESOLUTIONS),
-    "has": choices(*querylang.HAVING),
-    "no": choices(*querylang.HAVING),
+    "resolution": choices(*queryfields.RESOLUTIONS),
+    "has": choices(*queryfields.HAVING),
+    "no": choices(*queryfields.HAVING),
     "priority": bounded(st.sampled_from("01234")),
     "estimate": bounded(LENGTHS | st.integers(0, 9999).map(str)),
 }
@@ -57,12 +58,12 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=8,
 )
-SORT = st.lists(st.builds(Sort, st.sampled_from(querylang.SORTS), st.booleans()), unique=True, max_size=3).map(tuple)
+SORT = st.lists(st.builds(Sort, st.sampled_from(queryfields.SORTS), st.booleans()), unique=True, max_size=3).map(tuple)
 QUERIES = st.builds(Query, st.none() | CONDITIONS, SORT)
 
 
 def test_every_field_is_tried() -> None:
-    assert {*VALUES, "sort"} == set(querylang.FIELDS)
+    assert {*VALUES, "sort"} == set(queryfields.FIELDS)
 
 
 @given(QUERIES)

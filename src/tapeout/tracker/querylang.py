@@ -6,11 +6,11 @@ page for people. Whatever parses can be compiled: values are checked here, where
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn, Union
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker.model import ISSUE_TYPES, PERSON_RESOLUTIONS, PRIORITIES
+from tapeout.tracker.queryfields import ALIASES, FIELDS, KINDS, RESOLUTIONS, SORT, Kind, Value, read_prefix, shown
 
 MAX_LENGTH = 20_000
 """Characters of a query. What it compiles to stays far below SQLite's limits on values."""
@@ -18,29 +18,6 @@ MAX_LENGTH = 20_000
 MAX_TERMS = 300
 MAX_DEPTH = 50
 """Terms and nesting of a query: SQLite refuses expressions that are 1,000 deep."""
-
-RESOLUTIONS = ("landed", *PERSON_RESOLUTIONS)
-STATES = (
-    "open", "closed", "ready", "blocked", "leased", "deferred", "needs-person", "not-needed", "overdue", "queued",
-    "epic", *RESOLUTIONS,
-)  # fmt: skip
-HAVING = (
-    "label", "parent", "child", "assignee", "agent", "ref", "body", "acceptance", "design", "scope", "estimate", "due",
-    "defer", "comment", "attachment", "dependency", "blocker", "attempt", "change", "lease",
-)  # fmt: skip
-SORTS = ("priority", "created", "updated", "closed", "due", "defer", "estimate", "title", "id")
-
-UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-"""Seconds of a unit of time."""
-
-
-class Value(NamedTuple):
-    """What a field is compared with."""
-
-    operator: Literal["=", "*", "<", "<=", ">", ">=", ".."]
-    """`*`: begins with; `..`: between `text` and `high`, both included, either of which may be empty."""
-    text: str
-    high: str = ""
 
 
 class Term(NamedTuple):
@@ -182,7 +159,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _lex(text: str, start: int) -> tuple[_Token, int]:
     """The keyword, word or term that begins at `start`, and where it ends."""
     if text[start] == '"':
-        value, end = _value(text, start, _FIELDS[""])
+        value, end = _value(text, start, KINDS[""])
         return _Token("term", start, Term("", (value,))), end
     run = _RUN.match(text, start)
     assert run is not None
@@ -190,14 +167,14 @@ def _lex(text: str, start: int) -> tuple[_Token, int]:
         return _Token(_KEYWORDS[run[0]], start), run.end()
     name, colon, _ = run[0].partition(":")
     if not colon or not name:
-        value = _checked(_FIELDS[""].read(run[0]), start, "", _FIELDS[""])
+        value = _checked(KINDS[""].read(run[0]), start, "", KINDS[""])
         return _Token("term", start, Term("", (value,))), run.end()
     return _lex_field(text, start, name)
 
 
 def _lex_field(text: str, start: int, name: str) -> tuple[_Token, int]:
-    field = _ALIASES.get(name.lower(), name.lower())
-    kind = _FIELDS.get(field)
+    field = ALIASES.get(name.lower(), name.lower())
+    kind = KINDS.get(field)
     if kind is None and field != "sort":
         _fail(
             f"there is no field {name!r}: {', '.join(FIELDS)}",
@@ -207,7 +184,7 @@ def _lex_field(text: str, start: int, name: str) -> tuple[_Token, int]:
     position = start + len(name) + 1
     values = []
     while True:
-        value, end = _value(text, position, kind or _Kind(_read_exact, _check_sort), field)
+        value, end = _value(text, position, kind or SORT, field)
         values.append(value)
         if text[end : end + 1] != ",":
             break
@@ -217,14 +194,14 @@ def _lex_field(text: str, start: int, name: str) -> tuple[_Token, int]:
     return _Token("term", start, Term(field, tuple(values))), end
 
 
-def _value(text: str, start: int, kind: "_Kind", field: str = "") -> tuple[Value, int]:
+def _value(text: str, start: int, kind: Kind, field: str = "") -> tuple[Value, int]:
     """One value, quoted or not, and where it ends."""
     if text[start : start + 1] == '"':
         quoted = _QUOTED.match(text, start)
         if quoted is None:
             _fail('a " is never closed', start)
         content, end = _ESCAPED.sub(r"\1", quoted[1]), quoted.end()
-        begins = kind.read is _read_prefix and text[end : end + 1] == "*"
+        begins = kind.read is read_prefix and text[end : end + 1] == "*"
         return _checked(Value("*" if begins else "=", content), start, field, kind), end + begins
     run = _VALUE.match(text, start)
     if run is None:
@@ -232,152 +209,15 @@ def _value(text: str, start: int, kind: "_Kind", field: str = "") -> tuple[Value
     return _checked(kind.read(run[0]), start, field, kind), run.end()
 
 
-def _checked(value: Value, position: int, field: str, kind: "_Kind") -> Value:
+def _checked(value: Value, position: int, field: str, kind: Kind) -> Value:
     problem = kind.check(value)
     if problem:
         _fail(f"{field}{':' if field else ''} {problem}".strip(), position)
-    return value._replace(text=value.text.lower()) if kind.check in _LOWERED else value
-
-
-def _read_exact(text: str) -> Value:
-    return Value("=", text)
-
-
-def _read_prefix(text: str) -> Value:
-    return Value("*", text[:-1]) if len(text) > 1 and text.endswith("*") else Value("=", text)
-
-
-def _read_comparison(text: str) -> Value:
-    for operator in ("<=", ">=", "<", ">"):
-        if text.startswith(operator):
-            return Value(operator, text.removeprefix(operator))
-    low, dots, high = text.partition("..")
-    return Value("..", low, high) if dots else Value("=", text)
-
-
-def _choice(*choices: str) -> Callable[[Value], str]:
-    def check(value: Value) -> str:
-        return "" if value.text.lower() in choices else f"{value.text!r} is not one of {', '.join(choices)}"
-
-    return check
-
-
-def _check_sort(value: Value) -> str:
-    key = value.text.lower().removesuffix("-desc").removesuffix("-asc")
-    return "" if key in SORTS else f"{value.text!r} is not one of {', '.join(SORTS)}, with -desc for the reverse"
+    return value._replace(text=value.text.lower()) if kind.is_choice else value
 
 
 def _sort(text: str) -> Sort:
     return Sort(text.lower().removesuffix("-desc").removesuffix("-asc"), text.lower().endswith("-desc"))
-
-
-def _check_text_value(value: Value) -> str:
-    return "" if value.text else "needs a value"
-
-
-def _check_words(value: Value) -> str:
-    return "" if any(c.isalnum() for c in value.text) else f"{value.text!r} has no letter or digit to search for"
-
-
-def _bounds(value: Value) -> list[str]:
-    return [text for text in (value.text, value.high) if text] if value.operator == ".." else [value.text]
-
-
-def _check_priority(value: Value) -> str:
-    bounds = _bounds(value)
-    if bounds and all(len(text) == 1 and text in "01234" for text in bounds):
-        return ""
-    return f"{_shown(value)!r} is not a priority: {PRIORITIES[0]} to {PRIORITIES[-1]}, <=1, or 0..2"
-
-
-def _check_estimate(value: Value) -> str:
-    bounds = _bounds(value)
-    if bounds and all(re.fullmatch("[0-9]{1,7}[mhdw]?", text) for text in bounds):
-        return ""
-    return f"{_shown(value)!r} is not an estimate: 90 (minutes), <2h, or 1h..3h"
-
-
-def _check_moment(value: Value) -> str:
-    bounds = _bounds(value)
-    lengths = [length_seconds(text) is not None for text in bounds]
-    if all(lengths) and bounds and value.operator != "=":
-        return ""
-    if bounds and not any(lengths) and all(day_or_time(text) for text in bounds):
-        return ""
-    return f"{_shown(value)!r} is not a time: <7d, >2w, 2027-01-31, >=2027-01-31T12:00, or 2027-01-01..2027-01-31"
-
-
-def _shown(value: Value) -> str:
-    if value.operator == "..":
-        return f"{value.text}..{value.high}"
-    return ("" if value.operator == "=" else value.operator) + value.text
-
-
-def length_seconds(text: str) -> float | None:
-    """A length of time such as `7d` or `90m`, in seconds; None if it is none."""
-    return int(text[:-1]) * UNITS[text[-1]] if re.fullmatch("[0-9]{1,6}[mhdw]", text) else None
-
-
-def day_or_time(text: str) -> tuple[float, float] | None:
-    """Unix times between which a day lies, or at which a moment is, in local time; None if it is neither."""
-    from datetime import datetime, timedelta
-
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9:]+)?)?", text):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if "T" in text:
-            return moment.timestamp(), moment.timestamp()
-        return moment.timestamp(), (moment + timedelta(days=1)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-class _Kind(NamedTuple):
-    """How the values of a field are read, and what is wrong with one, if anything."""
-
-    read: Callable[[str], Value]
-    check: Callable[[Value], str]
-
-
-_TEXT = _Kind(_read_prefix, _check_text_value)
-_WORDS = _Kind(_read_prefix, _check_words)
-_MOMENT = _Kind(_read_comparison, _check_moment)
-
-_FIELDS: dict[str, _Kind] = {
-    "": _WORDS,
-    "status": _Kind(_read_exact, _choice("open", "closed")),
-    "is": _Kind(_read_exact, _choice(*STATES)),
-    "type": _Kind(_read_exact, _choice(*ISSUE_TYPES)),
-    "resolution": _Kind(_read_exact, _choice(*RESOLUTIONS)),
-    "priority": _Kind(_read_comparison, _check_priority),
-    "label": _TEXT,
-    "assignee": _TEXT,
-    "agent": _TEXT,
-    "created-by": _TEXT,
-    "id": _TEXT,
-    "parent": _TEXT,
-    "under": _TEXT,
-    "ref": _TEXT,
-    "estimate": _Kind(_read_comparison, _check_estimate),
-    "created": _MOMENT,
-    "updated": _MOMENT,
-    "closed": _MOMENT,
-    "due": _MOMENT,
-    "defer": _MOMENT,
-    "title": _WORDS,
-    "body": _WORDS,
-    "acceptance": _WORDS,
-    "design": _WORDS,
-    "comment": _WORDS,
-    "has": _Kind(_read_exact, _choice(*HAVING)),
-    "no": _Kind(_read_exact, _choice(*HAVING)),
-}
-_LOWERED = {_FIELDS[name].check for name in ("status", "is", "type", "resolution", "has", "no")}
-_ALIASES = {"state": "is"}
-
-FIELDS = (*(name for name in _FIELDS if name), "sort")
-"""The fields that a query can name."""
 
 
 def _take_sort(tokens: Sequence[_Token], text: str) -> tuple[tuple[Sort, ...], list[_Token]]:
@@ -469,7 +309,7 @@ def _render_value(value: Value) -> str:
         if not _PLAIN.fullmatch(text) or text in _KEYWORDS:
             text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         return text + ("*" if value.operator == "*" else "")
-    return _shown(value)
+    return shown(value)
 
 
 def of(field: str, text: Any) -> Term:
