@@ -10,7 +10,10 @@ from tapeout import __version__
 from tapeout.cli.commands import COMMANDS
 from tests.cli.conftest import Cli
 
-GROUPS = {"issue": ("new", "list", "show", "edit", "close", "reopen", "comment", "dep"), "gate": ("run", "show")}
+GROUPS = {
+    "issue": ("new", "list", "epics", "show", "edit", "close", "reopen", "comment", "dep"),
+    "gate": ("run", "show"),
+}
 HELP = [
     [],
     *([command.name] for command in COMMANDS),

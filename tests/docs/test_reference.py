@@ -92,6 +92,7 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
     bench.new("It works", writes("a.txt"), "--label", "x", "--scope", "a.txt")
     hard = bench.new("It does not", fails)
     bench.new("It waits", "", "--depends-on", hard)
+    bench.new("Epic", "", "--type", "epic")
     run = _asked(bench, "up", "--until-idle", "--workers", "2")
     assert problems(run, {"$ref": "#/$defs/run"}) == []
     assert {outcome["result"] for outcome in run["outcomes"]} == {"landed", "given up"}
@@ -104,7 +105,26 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
     for event in _asked(bench, "logs", "--limit", "1000"):
         assert problems(event, {"$ref": "#/$defs/event"}) == []
     assert problems(_asked(bench, "gate", "run"), {"$ref": "#/$defs/verdict"}) == []
-    for words in (("status",), ("ready",), ("agents",), ("doctor",), ("gate", "show", "main"), ("publish",)):
+    for words, kind in (
+        (("blocked",), "obstacle"), (("issue", "epics"), "epic"), (("search", "it"), "hit"),
+        (("stale", "--days", "0"), "issue"),
+    ):  # fmt: skip
+        for row in _asked(bench, *words):
+            assert problems(row, {"$ref": f"#/$defs/{kind}"}) == []
+        head, *rows = bench.run(*words, "--jsonl").stdout.splitlines()
+        assert problems(json.loads(head), SCHEMA) == []
+        assert json.loads(head)["kind"] == kind
+        assert rows
+    for words in (
+        ("status",),
+        ("graph",),
+        ("stats",),
+        ("ready",),
+        ("agents",),
+        ("doctor",),
+        ("gate", "show", "main"),
+        ("publish",),
+    ):
         _asked(bench, *words)
 
 

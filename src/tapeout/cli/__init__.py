@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         gc.set_threshold(_GARBAGE)
     words = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    options = words[: words.index("--")] if "--" in words else words
+    as_json = "--json" in options or "--jsonl" in options
     code = _run(words, as_json)
     if argv is None and "threading" not in sys.modules:
         _leave(code)

@@ -1,12 +1,18 @@
 """`tapeout agents`: which agents are known, which are installed here, how to install the others."""
 
+from __future__ import annotations
+
 import argparse
 
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.output import Result, table
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `agents`."""
     add_json(parser)
     parser.set_defaults(run=_agents)

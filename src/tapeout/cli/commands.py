@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         def add_argument(self, *names: str, **settings: Any) -> Any:
             """A positional argument or an option."""
 
+        def add_query(self, name: str, help: str) -> None:  # noqa: A002 - as argparse calls it
+            """A positional argument of any number of words, of which some may begin with `-`."""
+
         def set_defaults(self, **values: Any) -> None:
             """Further attributes of the result, above all `run`, the function to call."""
 
@@ -48,8 +51,13 @@ COMMANDS = (
     Command("logs", "logs", "what happened, to one issue or attempt or all"),
     Command("attach", "terminals", "watch a worker's terminal live"),
     Command("replay", "terminals", "replay a worker's terminal recording"),
-    Command("issue", "issue", "new, list, show, edit, close, reopen, comment, dep"),
+    Command("issue", "issue", "new, list, epics, show, edit, close, reopen, comment, dep"),
+    Command("search", "search", "find issues by words, best first"),
     Command("ready", "ready", "issues that could be started now"),
+    Command("blocked", "blocked", "what waits for what, down to the cause"),
+    Command("graph", "graph", "dependencies and children as a tree, or as Mermaid"),
+    Command("stale", "stale", "open issues that nothing has happened to for long"),
+    Command("stats", "stats", "how many issues of which sort, how old, how fast"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("renew", "claims", "hold a claimed issue for longer"),
     Command("release", "claims", "give a claimed issue back"),
@@ -71,6 +79,12 @@ def describe(command: Command, parser: Describes) -> None:
 def add_json(parser: Describes) -> None:
     """Give a command the option that all commands have."""
     parser.add_argument("--json", action="store_true", help="print one JSON envelope, errors included")
+
+
+def add_jsonl(parser: Describes) -> None:
+    """Give a command that lists something the options `--json` and `--jsonl`."""
+    add_json(parser)
+    parser.add_argument("--jsonl", action="store_true", help="print an envelope, then one JSON object a line")
 
 
 def limit(text: str) -> int:

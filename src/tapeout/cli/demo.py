@@ -1,16 +1,22 @@
 """`tapeout demo`: the whole line at work, without a key or a model."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 import tempfile
 
 from tapeout.base.errors import UsageError
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.output import Result
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `demo`."""
     parser.add_argument("--keep", metavar="DIR", help="where to put the project; default: a new temporary folder")
     parser.add_argument("--workers", type=int, default=8, metavar="N", help="default 8")

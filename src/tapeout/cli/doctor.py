@@ -1,14 +1,20 @@
 """`tapeout doctor`: is the state directory sound; the index can always be made again from git."""
 
+from __future__ import annotations
+
 import argparse
 import os
 
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `doctor`."""
     parser.add_argument("--rebuild", action="store_true", help="make the tracker's index again from the log in git")
     add_json(parser)

@@ -1,15 +1,21 @@
 """`tapeout gate`: run the checks on any commit; show the evidence of a landed one."""
 
+from __future__ import annotations
+
 import argparse
 from typing import Any
 
 from tapeout.base.errors import GateFailed, NotFound
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
 from tapeout.cli.output import Result, table
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """The commands of the group."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser("run", help="run the checks of a commit's tapeout.toml on it, in a clean checkout")

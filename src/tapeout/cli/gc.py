@@ -1,15 +1,21 @@
 """`tapeout gc`: pack the repositories of the state directory and tidy the index. Nothing is dropped."""
 
+from __future__ import annotations
+
 import argparse
 import os
 
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here, open_tracker
 from tapeout.cli.output import Result, table
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `gc`."""
     add_json(parser)
     parser.set_defaults(run=_gc, for_people=True)

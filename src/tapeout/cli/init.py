@@ -1,5 +1,7 @@
 """`tapeout init`: write `tapeout.toml` with the checks that the repository already has."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -12,10 +14,11 @@ from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
 
 if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
     from tapeout.config import CheckConfig
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `init`."""
     parser.add_argument("--agent", default="claude", metavar="NAME", help="the agent that works by default")
     parser.add_argument("--force", action="store_true", help="replace an existing tapeout.toml")
@@ -47,7 +50,7 @@ def _init(arguments: argparse.Namespace) -> Result:
     return Result({"file": path, "checks": [check.name for check in checks]}, _say(path, [c.name for c in checks]))
 
 
-def _text(branch: str, agent: str, checks: "Sequence[CheckConfig]") -> str:
+def _text(branch: str, agent: str, checks: Sequence[CheckConfig]) -> str:
     lines = [
         "# What Tapeout asks of this repository. The file on the target branch is the one that counts.",
         "# All fields: docs/reference/configuration.md of Tapeout",

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
-
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.cli.commands import add_json, limit, read_text
+from tapeout.cli.commands import add_json, read_text
 from tapeout.cli.context import open_tracker, parse_moment
+from tapeout.cli.listing import add_epics, add_list, as_data, listing
 from tapeout.cli.output import Result, clock, table
-from tapeout.tracker import Draft, Filter, Tracker
+from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
     from typing import Any
 
     from tapeout.cli.commands import Describes
-
-LIST_LIMIT = 50
 
 
 def add_arguments(parser: Describes) -> None:
@@ -27,7 +23,8 @@ def add_arguments(parser: Describes) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, add, text in (
         ("new", _add_new, "file an issue, or all issues of a Markdown file"),
-        ("list", _add_list, "list issues"),
+        ("list", add_list, "list issues that fit a query"),
+        ("epics", add_epics, "epics with their progress"),
         ("show", _add_show, "show an issue with its attempts and comments"),
         ("edit", _add_edit, "change fields and labels"),
         ("close", _add_close, "close an issue by your own decision"),
@@ -36,24 +33,6 @@ def add_arguments(parser: Describes) -> None:
         ("dep", _add_dep, "dependencies: add, remove, list"),
     ):
         commands.add_parser(name, help=text, description=text, fill=add)
-
-
-def as_data(issue: Issue) -> dict[str, Any]:
-    """The JSON form of an issue."""
-    return {**issue._asdict(), "state": issue.state(time.time())}
-
-
-def listing(issues: list[Issue]) -> str:
-    """Issues as a table for people."""
-    if not issues:
-        return "no issues"
-    now = time.time()
-    rows = [(i.id, i.state(now), i.priority, i.type, i.title + _labels(i)) for i in issues]
-    return table(("id", "state", "pri", "type", "title"), rows)
-
-
-def _labels(issue: Issue) -> str:
-    return f"  [{', '.join(issue.labels)}]" if issue.labels else ""
 
 
 def _add_fields(parser: Describes) -> None:
@@ -124,39 +103,6 @@ def file_issues(tracker: Tracker, path: str) -> list[Issue]:
 
     text = read_text("-" if path == "-" else f"@{path}")
     return tracker.create_many(parse_drafts(text, "standard input" if path == "-" else path))
-
-
-def _add_list(parser: Describes) -> None:
-    parser.add_argument("--status", choices=("open", "closed", "all"), default="open")
-    parser.add_argument("--type", choices=ISSUE_TYPES)
-    parser.add_argument("--label")
-    parser.add_argument("--parent", metavar="ID")
-    parser.add_argument("--needs-person", action="store_true", help="only those that agents gave up")
-    parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
-    add_json(parser)
-    parser.set_defaults(run=_list)
-
-
-def _list(arguments: argparse.Namespace) -> Result:
-    with open_tracker() as tracker:
-        wanted = Filter(
-            status=None if arguments.status == "all" else arguments.status,
-            type=arguments.type,
-            label=arguments.label,
-            parent=tracker.resolve(arguments.parent) if arguments.parent else None,
-            needs_person=True if arguments.needs_person else None,
-        )
-        issues = tracker.issues(wanted, arguments.limit + 1 if arguments.limit else -1)
-    return shortened(issues, arguments.limit, lambda: listing(issues))
-
-
-def shortened(issues: list[Issue], most: int, text: Callable[[], str]) -> Result:
-    """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
-    if not most or len(issues) <= most:
-        return Result([as_data(issue) for issue in issues], text)
-    shown = issues[:most]
-    more = f"... and more: --limit 0 shows all (now {most})"
-    return Result([as_data(issue) for issue in shown], lambda: f"{listing(shown)}\n{more}")
 
 
 def _add_show(parser: Describes) -> None:

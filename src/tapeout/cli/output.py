@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tapeout.base import jsontext
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
@@ -31,9 +31,20 @@ class Result(NamedTuple):
     """A function where making it takes long: programs that read `data` do not wait for it."""
 
 
-def show(result: Result | None, *, as_json: bool) -> None:
+class Stream(NamedTuple):
+    """What a command gives back for `--jsonl`: rows that are printed as they come, one JSON object a line."""
+
+    kind: str
+    """What a row is, such as `issue`."""
+    rows: Iterable[dict[str, Any]]
+
+
+def show(result: Result | Stream | None, *, as_json: bool) -> None:
     """Print a result; None means that the command has printed what there was to say."""
     if result is None:
+        return
+    if isinstance(result, Stream):
+        _show_stream(result)
         return
     if as_json:
         _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
@@ -41,6 +52,16 @@ def show(result: Result | None, *, as_json: bool) -> None:
     text = result.text if isinstance(result.text, str) else result.text()
     if text:
         _write(printable(text) + "\n")
+
+
+def _show_stream(stream: Stream) -> None:
+    """An envelope without data, then the rows. What fails before the first row is an error envelope alone."""
+    rows = iter(stream.rows)
+    row = next(rows, None)
+    _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "kind": stream.kind}))
+    while row is not None:
+        _write(_envelope(row))
+        row = next(rows, None)
 
 
 def show_error(error: TapeoutError, *, as_json: bool) -> None:
@@ -111,9 +132,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _HARMLESS else "\ufffd" for c in text)
 
 
+def one_line(text: str) -> str:
+    """`text` as `printable`, without line breaks."""
+    return printable(" ".join(text.split("\n")) if "\n" in text else text)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
     """Columns aligned for a terminal; the last one is cut to fit `width` (the terminal's by default)."""
-    cells = [[printable(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[one_line(str(cell)) for cell in row] for row in rows]
     sizes = [max(len(line[column]) for line in [list(headers), *cells]) for column in range(len(headers))]
     limit = width or terminal_width()
     lines = []

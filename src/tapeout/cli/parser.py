@@ -19,6 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, fill: Callable[["Parser"], None] | None = None, **options: Any) -> None:
         options.setdefault("formatter_class", _Formatter)
+        self._query = ""
         # An abbreviation that is accepted today is ambiguous or another option tomorrow.
         super().__init__(**options, allow_abbrev=False)
         self._fill = fill
@@ -33,7 +34,29 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Add the arguments, then parse."""
         self.filled()
-        return super().parse_known_args(args, namespace)
+        if not self._query:
+            return super().parse_known_args(args, namespace)
+        found, rest = super().parse_known_args(self._guarded(args or ()), namespace)
+        # Words after an option: argparse takes one run of them only.
+        words = [word for word in rest if not word.startswith("--")]
+        setattr(found, self._query, [*getattr(found, self._query), *words])
+        return found, [word for word in rest if word.startswith("--")]
+
+    def add_query(self, name: str, help: str) -> None:  # noqa: A002 - as argparse calls it
+        """Give the command an argument of any number of words, of which some may begin with `-`."""
+        self.add_argument(name, nargs="*", metavar=name.upper(), help=help)
+        self._query = name
+
+    def _guarded(self, words: Sequence[str]) -> list[str]:
+        """Words such as `-type:epic` as argparse leaves them alone: a space before them means nothing to a query."""
+        guarded = []
+        takes_value = False
+        for word in words:
+            is_ours = not takes_value and len(word) > 1 and word[0] == "-" != word[1]
+            option = self._option_string_actions.get(word)
+            guarded.append(f" {word}" if is_ours and option is None else word)
+            takes_value = option is not None and option.nargs is None
+        return guarded
 
     def error(self, message: str) -> NoReturn:
         """Raise the error.

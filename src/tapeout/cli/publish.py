@@ -1,14 +1,20 @@
 """`tapeout publish`: bring landed commits from the hub to where people see them."""
 
+from __future__ import annotations
+
 import argparse
 
 from tapeout.base.errors import NotAllowed
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `publish`."""
     add_json(parser)
     parser.set_defaults(run=_publish, for_people=True)

@@ -55,6 +55,9 @@ class _Reader:
         else:
             self._positionals.append(argument)
 
+    def add_query(self, name: str, help: str) -> None:  # noqa: A002 - as argparse calls it
+        self.add_argument(name, nargs="*", help=help)
+
     def set_defaults(self, **values: Any) -> None:
         self._defaults.update(values)
 
@@ -107,11 +110,21 @@ class _Reader:
         values[argument.dest] = [*(values[argument.dest] or ()), value] if argument.appends else value
 
     def _read_positionals(self, plain: Sequence[str], values: dict[str, Any]) -> None:
+        if any(argument.many for argument in self._positionals):
+            self._read_many(plain, values)
+            return
         needed = sum(not argument.optional for argument in self._positionals)
         if not needed <= len(plain) <= len(self._positionals):
             raise _UnusualError
         for argument, word in zip(self._positionals, plain, strict=False):
             values[argument.dest] = argument.value(word)
+
+    def _read_many(self, plain: Sequence[str], values: dict[str, Any]) -> None:
+        """An argument of any number of words, where it is the only one."""
+        (argument, *others) = self._positionals
+        if others or (argument.needs_one and not plain):
+            raise _UnusualError
+        values[argument.dest] = [argument.value(word) for word in plain]
 
 
 class _Argument:
@@ -119,19 +132,23 @@ class _Argument:
 
     def __init__(self, names: Sequence[str], settings: dict[str, Any]) -> None:
         action, nargs = settings.get("action"), settings.get("nargs")
-        if settings.keys() - _KNOWN or action not in _ACTIONS or nargs not in (None, "?"):
+        if settings.keys() - _KNOWN or action not in _ACTIONS or nargs not in (None, "?", "*", "+"):
             raise _UnusualError
         name = next((name for name in names if name.startswith("--")), names[0])
         self.dest: str = settings.get("dest") or name.lstrip("-").replace("-", "_")
         self.switch = action == "store_true"
         self.appends = action == "append"
-        self.optional = nargs == "?"
+        self.many = nargs in ("*", "+")
+        self.needs_one = nargs == "+"
+        self.optional = nargs == "?" or self.many
         self._type = settings.get("type")
         self._choices = settings.get("choices")
         self._default = settings.get("default", False if self.switch else None)
 
     def absent(self) -> Any:
         """Its value when it is not given."""
+        if self.many:
+            return []
         if isinstance(self._default, str):
             return self._converted(self._default)
         return self._default

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.cli.commands import add_json, limit
+from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.issue import LIST_LIMIT, listing, shortened
-from tapeout.cli.output import Result
+from tapeout.cli.listing import add_limit, as_limit, listing, shortened, streamed
+from tapeout.cli.output import Result, Stream
 
 if TYPE_CHECKING:
     import argparse
 
     from tapeout.cli.commands import Describes
+    from tapeout.tracker.querylang import Query
 
 
 def add_arguments(parser: Describes) -> None:
     """Arguments of `ready`."""
-    parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
-    add_json(parser)
+    parser.add_query("query", "only those that fit, such as: label:api; see docs/reference/queries.md")
+    add_limit(parser)
+    add_jsonl(parser)
     parser.set_defaults(run=_ready)
 
 
-def _ready(arguments: argparse.Namespace) -> Result:
+def _ready(arguments: argparse.Namespace) -> Result | Stream:
+    if arguments.jsonl:
+        return Stream("issue", streamed(_query(arguments), arguments.limit))
     with open_tracker() as tracker:
-        issues = tracker.ready(limit=arguments.limit + 1 if arguments.limit else -1)
+        most = as_limit(arguments.limit, more=1)
+        issues = tracker.find(_query(arguments), most) if arguments.query else tracker.ready(limit=most)
     return shortened(issues, arguments.limit, lambda: listing(issues) if issues else "nothing is ready")
+
+
+def _query(arguments: argparse.Namespace) -> Query:
+    from tapeout.tracker import querylang
+
+    return querylang.narrowed(querylang.parse(" ".join(arguments.query)), [querylang.of("is", "ready")])

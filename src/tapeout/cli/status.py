@@ -1,5 +1,7 @@
 """`tapeout status`: what runs, waits and needs a person."""
 
+from __future__ import annotations
+
 import argparse
 from typing import TYPE_CHECKING
 
@@ -8,10 +10,11 @@ from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result, clock, duration, table
 
 if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
     from tapeout.floor.status import Status
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `status`."""
     add_json(parser)
     parser.set_defaults(run=_status)
@@ -32,7 +35,7 @@ def _status(arguments: argparse.Namespace) -> Result:
     return Result(data, _text(status))
 
 
-def _text(status: "Status") -> str:
+def _text(status: Status) -> str:
     from tapeout.cli.view import context_share
 
     floor, counts = status.floor, status.counts

@@ -1,12 +1,18 @@
 """`tapeout stop`: a clean stop of the floor."""
 
+from __future__ import annotations
+
 import argparse
 import time
 
 from tapeout.base.errors import Busy, NotFound
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
 from tapeout.cli.output import Result
+
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
 WAIT_SECONDS = 60.0
 """How long to wait for the floor to end."""
@@ -14,7 +20,7 @@ WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `stop`."""
     parser.add_argument("--now", action="store_true", help="kill the workers; what they did is saved all the same")
     add_json(parser)

@@ -1,5 +1,7 @@
 """`tapeout sync`: exchange issues with other clones through a git remote or a file."""
 
+from __future__ import annotations
+
 import argparse
 from typing import TYPE_CHECKING
 
@@ -9,11 +11,12 @@ from tapeout.cli.context import Context, here, open_tracker
 from tapeout.cli.output import Result
 
 if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
     from tapeout.config import TrackerConfig
     from tapeout.tracker.sync import SyncReport
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `sync`."""
     parser.add_argument(
         "remote", nargs="?", help="a remote's name, a URL or a bundle file; default: tracker.remote, origin"
@@ -47,7 +50,7 @@ def _sync(arguments: argparse.Namespace) -> Result:
     return Result(as_data(report), _text(report))
 
 
-def _config(context: Context) -> "TrackerConfig":
+def _config(context: Context) -> TrackerConfig:
     """What `tapeout.toml` says of the tracker; the usual, if there is no such file."""
     import os
 
@@ -60,7 +63,7 @@ def _config(context: Context) -> "TrackerConfig":
         return parse_config(file.read()).tracker
 
 
-def as_data(report: "SyncReport") -> dict[str, object]:
+def as_data(report: SyncReport) -> dict[str, object]:
     """The JSON form of a report."""
     return {
         name: [one._asdict() if hasattr(one, "_asdict") else one for one in value]
@@ -70,7 +73,7 @@ def as_data(report: "SyncReport") -> dict[str, object]:
     }
 
 
-def _text(report: "SyncReport") -> str:
+def _text(report: SyncReport) -> str:
     lines = [f"{report.remote}: {report.received} operations received, {report.sent} logs sent"]
     lines += [f"{c.issue}  {c.field}: kept what {c.kept} set, not what {c.lost} set" for c in report.conflicts]
     lines += [f"{issue}  your claim was lost to an earlier one" for issue in report.lost_claims]

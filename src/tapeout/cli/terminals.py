@@ -1,15 +1,21 @@
 """`tapeout attach` and `tapeout replay`: what an attempt's terminal shows or showed."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 
 from tapeout.base.errors import NotFound, UsageError
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 
+if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: Describes) -> None:
     """Arguments of `attach` or `replay`."""
     attaches = parser.prog.endswith("attach")
     parser.add_argument("attempt", metavar="ATTEMPT", help="an attempt, or an issue (its newest attempt)")

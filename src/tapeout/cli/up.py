@@ -1,5 +1,7 @@
 """`tapeout up`: run the floor in the foreground (or detached), with a live view, until stopped or idle."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
@@ -12,6 +14,7 @@ from tapeout.cli.context import Context, here
 from tapeout.cli.output import Result, duration, table
 
 if TYPE_CHECKING:
+    from tapeout.cli.commands import Describes
     from tapeout.config import Config
     from tapeout.floor.loop import FloorSettings
     from tapeout.floor.status import RunSummary
@@ -24,7 +27,7 @@ START_SECONDS = 15.0
 """How long `--detach` waits for the floor to run."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Describes) -> None:
     """Arguments of `up`."""
     parser.add_argument("--workers", type=int, metavar="N", help="how many at once; default: floor.workers, 8")
     parser.add_argument("--agent", metavar="NAME", help="default: floor.agent of tapeout.toml")
@@ -51,7 +54,7 @@ def _up(arguments: argparse.Namespace) -> Result:
 class FloorRun(NamedTuple):
     """What a run of the floor came to."""
 
-    summary: "RunSummary"
+    summary: RunSummary
     seconds: float
     """Wall time."""
     unpublished: str | None
@@ -103,7 +106,7 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
     return FloorRun(summary, time.time() - started, unpublished)
 
 
-async def _run(settings: "FloorSettings", view: str) -> None:
+async def _run(settings: FloorSettings, view: str) -> None:
     import anyio
 
     from tapeout.cli import view as views
@@ -137,7 +140,7 @@ def _target_branch(context: Context) -> str:
     return parse_config(content.decode(errors="replace")).project.branch
 
 
-def _prepare(context: Context, branch: str, agent: str | None) -> "Config":
+def _prepare(context: Context, branch: str, agent: str | None) -> Config:
     """Bring the user's branch into the hub; check what can be known to be wrong before anything starts."""
     from tapeout import agents, gate
     from tapeout.base.git import open_bare
@@ -153,7 +156,7 @@ def _prepare(context: Context, branch: str, agent: str | None) -> "Config":
     return config
 
 
-def _publish(context: Context, config: "Config", tracker: "Tracker") -> str | None:
+def _publish(context: Context, config: Config, tracker: Tracker) -> str | None:
     """Publish what the gate could not publish as it landed; why that was not possible, if it was not."""
     from tapeout import gate
 
@@ -213,7 +216,7 @@ def _short(title: str) -> str:
     return title if len(title) <= TITLE_WIDTH else f"{title[: TITLE_WIDTH - 1]}…"
 
 
-def _summary_text(summary: "RunSummary", seconds: float) -> str:
+def _summary_text(summary: RunSummary, seconds: float) -> str:
     if not summary.outcomes:
         return f"nothing was decided in {duration(seconds)}"
     rows = [(o.issue, o.result, o.attempts, o.rounds, _short(o.title), o.note) for o in summary.outcomes]

@@ -21,15 +21,17 @@ from __future__ import annotations
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
+from tapeout.tracker.finding import FindCommands
 from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
+from tapeout.tracker.reports import ReportCommands
 
 if TYPE_CHECKING:
     from tapeout.tracker.remote import Remote
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
+class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:

@@ -27,9 +27,11 @@ _CHANGE_COLUMNS = ", ".join(f'"{name}"' for name in Change._fields)
 LEASED = f"(lease_owner IS NOT NULL AND lease_expires > :now AND lease_granted < :now + {CLOCK_SKEW_SECONDS:.0f})"
 """What makes an issue leased: as `Issue.is_leased`."""
 
+_UNHINDERED = "status = 'open' AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic'"
+"""What the partial indexes `issues_ready` and `issues_deferred` hold."""
+
 READY = (
-    "status = 'open' AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic'"
-    " AND (deferred_until IS NULL OR deferred_until <= :now)"
+    f"{_UNHINDERED} AND (deferred_until IS NULL OR deferred_until <= :now)"
     f" AND NOT {LEASED}"
     " AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.issue = issues.id"
     " AND changes.state IN ('queued', 'gating', 'passed'))"
@@ -125,6 +127,26 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
     return [_issue(row) for row in rows]
 
 
+def matching(
+    connection: sqlite3.Connection, condition: str, order: str, values: dict[str, object], limit: int
+) -> list[Issue]:
+    """Issues that fit a condition of `wheres`; a negative limit means all."""
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {condition} ORDER BY {order} LIMIT :limit",
+        {**values, "limit": limit},
+    )
+    return [_issue(row) for row in rows]
+
+
+def several(connection: sqlite3.Connection, identities: Sequence[str]) -> list[Issue]:
+    """Issues by their full ids, in this order; those that do not exist are left out."""
+    rows = connection.execute(
+        f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(identities),)
+    )
+    found = {row[0]: _issue(row) for row in rows}
+    return [found[identity] for identity in identities if identity in found]
+
+
 def ready(connection: sqlite3.Connection, now: float, limit: int, labels: Sequence[str] = ()) -> list[Issue]:
     """Issues that a worker could start now and that have all these labels, most urgent first."""
     names = {f"label{number}": label for number, label in enumerate(labels)}
@@ -161,18 +183,37 @@ def next_wake(connection: sqlite3.Connection, now: float) -> float | None:
 
 
 def counts(connection: sqlite3.Connection, now: float) -> Counts:
-    """How many issues are in which state."""
-    row = connection.execute(
-        "SELECT sum(status = 'open'),"
-        f" sum({READY}),"
-        f" sum(status = 'open' AND {LEASED}),"
-        " sum(status = 'open' AND open_blockers > 0),"
-        " sum(status = 'open' AND deferred_until IS NOT NULL AND deferred_until > :now),"
-        " sum(status = 'open' AND needs_person IS NOT NULL),"
-        " sum(status = 'closed'), sum(resolution = 'landed') FROM issues",
-        {"now": now},
-    ).fetchone()
-    return Counts(*(value or 0 for value in row))
+    """How many issues are in which state. Counted in the indexes: of the issues themselves only those are looked at
+    that are blocked, leased, deferred or otherwise kept from being ready."""
+    row = connection.execute(_COUNTS, {"now": now}).fetchone()
+    return Counts(*row)
+
+
+_COUNTS = f"""
+WITH hindered(id) AS MATERIALIZED (
+  SELECT id FROM issues INDEXED BY issues_blocked WHERE status = 'open' AND open_blockers > 0
+  UNION SELECT id FROM issues INDEXED BY issues_not_needed WHERE status = 'open' AND not_needed = 1
+  UNION SELECT id FROM issues INDEXED BY issues_need_person WHERE status = 'open' AND needs_person IS NOT NULL
+  UNION SELECT id FROM issues INDEXED BY issues_epics WHERE status = 'open' AND type = 'epic'
+), held(id) AS MATERIALIZED (
+  SELECT id FROM issues INDEXED BY issues_leased WHERE lease_owner IS NOT NULL AND lease_expires > :now
+  UNION SELECT id FROM issues INDEXED BY issues_deferred WHERE {_UNHINDERED} AND deferred_until > :now
+  UNION SELECT issue FROM changes INDEXED BY changes_open WHERE state IN ('queued', 'gating', 'passed')
+), opened(number) AS (SELECT count(*) FROM issues WHERE status = 'open')
+SELECT
+  (SELECT number FROM opened),
+  (SELECT number FROM opened) - (SELECT count(*) FROM hindered)
+    - (SELECT count(*) FROM held CROSS JOIN issues USING (id) WHERE {_UNHINDERED} AND NOT ({READY})),
+  (SELECT count(*) FROM issues INDEXED BY issues_leased
+    WHERE lease_owner IS NOT NULL AND lease_expires > :now AND status = 'open' AND {LEASED}),
+  (SELECT count(*) FROM issues INDEXED BY issues_blocked WHERE status = 'open' AND open_blockers > 0),
+  (SELECT count(*) FROM held CROSS JOIN issues USING (id) WHERE {_UNHINDERED} AND deferred_until > :now)
+    + (SELECT count(*) FROM hindered CROSS JOIN issues USING (id) WHERE deferred_until > :now),
+  (SELECT count(*) FROM issues INDEXED BY issues_need_person WHERE status = 'open' AND needs_person IS NOT NULL),
+  (SELECT count(*) FROM issues WHERE status = 'closed'),
+  (SELECT count(*) FROM issues WHERE resolution = 'landed')
+"""
+"""Ready is what is open but for what is hindered, and of the rest but for what is held."""
 
 
 def dependencies(connection: sqlite3.Connection, identity: str) -> list[Dependency]:

@@ -11,7 +11,7 @@ from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
@@ -41,9 +41,6 @@ CREATE INDEX operations_heard ON operations(id) WHERE kind = 'heard';
 CREATE TABLE issues(
   id TEXT PRIMARY KEY,
   title TEXT NOT NULL DEFAULT '',
-  body TEXT NOT NULL DEFAULT '',
-  acceptance TEXT NOT NULL DEFAULT '',
-  design TEXT NOT NULL DEFAULT '',
   type TEXT NOT NULL DEFAULT 'task',
   priority INTEGER NOT NULL DEFAULT 2,
   status TEXT NOT NULL DEFAULT 'open',
@@ -69,7 +66,11 @@ CREATE TABLE issues(
   lease_expires REAL,
   lease_granted REAL,
   lease_token INTEGER NOT NULL DEFAULT 0,
-  landed_commit TEXT
+  landed_commit TEXT,
+  -- Last: a long text lies on pages of its own, which only who wants what comes after it has to read.
+  body TEXT NOT NULL DEFAULT '',
+  acceptance TEXT NOT NULL DEFAULT '',
+  design TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX issues_by_status ON issues(status, priority, created_clock);
 CREATE INDEX issues_by_parent ON issues(parent) WHERE parent IS NOT NULL;
@@ -80,6 +81,9 @@ CREATE INDEX issues_ready ON issues(priority, created_clock, id)
 CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL AND status = 'open'
   AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic';
 CREATE INDEX issues_blocked ON issues(priority, created_clock, id) WHERE status = 'open' AND open_blockers > 0;
+CREATE INDEX issues_epics ON issues(status, priority, created_clock, id) WHERE type = 'epic';
+CREATE INDEX issues_not_needed ON issues(priority, created_clock, id) WHERE status = 'open' AND not_needed = 1;
+CREATE INDEX issues_by_resolution ON issues(resolution) WHERE resolution IS NOT NULL;
 CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE needs_person IS NOT NULL;
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
@@ -212,6 +216,11 @@ def translate(error: sqlite3.DatabaseError, path: str) -> Exception:
         return Busy(f"{path} stayed locked for {BUSY_SECONDS:.0f} s", hint="try again")
     if "malformed" in text or "not a database" in text:
         return damaged(path, text)
+    if "no such module" in text:
+        return EnvironmentProblem(
+            "searching for words needs an SQLite with FTS5, and that of this Python has none",
+            hint="use another Python; queries without words work with this one",
+        )
     return error
 
 

@@ -1,0 +1,152 @@
+"""Lists of issues: `tapeout issue list`, `tapeout issue epics`, and what other commands that list issues share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_jsonl, limit
+from tapeout.cli.context import open_tracker
+from tapeout.cli.output import Result, Stream, table
+from tapeout.tracker import Filter
+from tapeout.tracker.model import ISSUE_TYPES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from typing import Any
+
+    from tapeout.cli.commands import Describes
+    from tapeout.tracker import Tracker
+    from tapeout.tracker.model import Issue
+    from tapeout.tracker.querylang import Condition, Query
+
+LIST_LIMIT = 50
+
+
+def as_data(issue: Issue) -> dict[str, Any]:
+    """The JSON form of an issue."""
+    return {**issue._asdict(), "state": issue.state(time.time())}
+
+
+def listing(issues: list[Issue]) -> str:
+    """Issues as a table for people."""
+    if not issues:
+        return "no issues"
+    now = time.time()
+    rows = [(i.id, i.state(now), i.priority, i.type, i.title + _labels(i)) for i in issues]
+    return table(("id", "state", "pri", "type", "title"), rows)
+
+
+def _labels(issue: Issue) -> str:
+    return f"  [{', '.join(issue.labels)}]" if issue.labels else ""
+
+
+def as_limit(most: int, *, more: int = 0) -> int:
+    """A limit of the command line, where 0 means all, as the tracker takes it; with `more` beyond it."""
+    return most + more if most else -1
+
+
+def add_limit(parser: Describes) -> None:
+    """How many to list."""
+    parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
+
+
+def shortened(issues: list[Issue], most: int, text: Callable[[], str]) -> Result:
+    """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
+    shown = issues[:most] if most else issues
+    data = [as_data(issue) for issue in shown]
+    return Result(data, text if len(shown) == len(issues) else lambda: f"{listing(shown)}\n{more(most)}")
+
+
+def more(most: int) -> str:
+    """A line that says that a list was cut."""
+    return f"... and more: --limit 0 shows all (now {most})"
+
+
+def add_list(parser: Describes) -> None:
+    """Arguments of `issue list`."""
+    parser.add_query("query", "such as: label:api -type:epic updated:<7d; see docs/reference/queries.md")
+    parser.add_argument(
+        "--status", choices=("open", "closed", "all"), help="default: open, unless the query is about closed ones"
+    )
+    parser.add_argument("--type", choices=ISSUE_TYPES)
+    parser.add_argument("--label")
+    parser.add_argument("--parent", metavar="ID")
+    parser.add_argument("--needs-person", action="store_true", help="only those that agents gave up")
+    add_limit(parser)
+    add_jsonl(parser)
+    parser.set_defaults(run=_list)
+
+
+def _list(arguments: argparse.Namespace) -> Result | Stream:
+    if arguments.jsonl:
+        return Stream("issue", streamed(_query(arguments), arguments.limit))
+    with open_tracker() as tracker:
+        most = as_limit(arguments.limit, more=1)
+        issues = (
+            tracker.find(_query(arguments), most)
+            if arguments.query
+            else tracker.issues(_filter(arguments, tracker), most)
+        )
+    return shortened(issues, arguments.limit, lambda: listing(issues))
+
+
+def _filter(arguments: argparse.Namespace, tracker: Tracker) -> Filter:
+    """What the options say, without the query language, whose import would cost as much as the query."""
+    status = arguments.status or "open"
+    return Filter(
+        status=None if status == "all" else status,
+        type=arguments.type,
+        label=arguments.label,
+        parent=tracker.resolve(arguments.parent) if arguments.parent else None,
+        needs_person=True if arguments.needs_person else None,
+    )
+
+
+def streamed(query: str | Query, most: int) -> Iterator[dict[str, Any]]:
+    """Issues as rows for `--jsonl`, read as they are printed."""
+    with open_tracker() as tracker:
+        for issue in tracker.stream(query, as_limit(most)):
+            yield as_data(issue)
+
+
+def _query(arguments: argparse.Namespace) -> Query:
+    """The query with what the options add to it."""
+    from tapeout.tracker import querylang
+
+    query = querylang.parse(" ".join(arguments.query))
+    status = arguments.status or ("all" if querylang.is_about_status(query) else "open")
+    given: list[Condition] = [querylang.of("status", status)] if status != "all" else []
+    names = ("type", "label", "parent")
+    given += [querylang.of(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
+    if arguments.needs_person:
+        given.append(querylang.of("is", "needs-person"))
+    return querylang.narrowed(query, given)
+
+
+def add_epics(parser: Describes) -> None:
+    """Arguments of `issue epics`."""
+    parser.add_argument("--status", choices=("open", "closed", "all"), default="open")
+    parser.add_argument("--closable", action="store_true", help="only those whose children are all closed")
+    add_limit(parser)
+    add_jsonl(parser)
+    parser.set_defaults(run=_epics)
+
+
+def _epics(arguments: argparse.Namespace) -> Result | Stream:
+    status = None if arguments.status == "all" else arguments.status
+    with open_tracker() as tracker:
+        epics = tracker.epics(as_limit(arguments.limit, more=1), status=status, closable=arguments.closable)
+    shown = epics[: arguments.limit] if arguments.limit else epics
+    data = [{**epic._asdict(), "percent": epic.percent, "closable": epic.closable} for epic in shown]
+    if arguments.jsonl:
+        return Stream("epic", data)
+    rows = [
+        (epic.id, epic.status, f"{epic.closed}/{epic.children}", f"{epic.percent} %",
+         epic.title + ("  (could be closed)" if epic.closable else ""))
+        for epic in shown
+    ]  # fmt: skip
+    text = table(("id", "status", "closed", "done", "title"), rows) if rows else "no epics"
+    return Result(data, text if len(shown) == len(epics) else f"{text}\n{more(arguments.limit)}")
