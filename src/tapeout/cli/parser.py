@@ -31,6 +31,8 @@ COMMANDS = (
     Command("replay", "terminals", "replay a worker's terminal recording"),
     Command("issue", "issue", "new, list, show, edit, close, reopen, comment, dep"),
     Command("ready", "ready", "issues that could be started now"),
+    Command("prime", "prime", "the plan for a fresh session: goal, work in progress, failures, rules; within a budget"),
+    Command("mcp", "mcp", "serve the tracker to an MCP client on standard input and output"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("renew", "claims", "hold a claimed issue for longer"),
     Command("release", "claims", "give a claimed issue back"),

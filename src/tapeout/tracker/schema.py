@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from tapeout.base.errors import Busy, EnvironmentProblem
 from tapeout.base.ids import new_id
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
@@ -78,6 +78,8 @@ CREATE INDEX issues_ready ON issues(priority, created_clock, id)
 CREATE INDEX issues_deferred ON issues(deferred_until) WHERE deferred_until IS NOT NULL AND status = 'open'
   AND open_blockers = 0 AND not_needed = 0 AND needs_person IS NULL AND type <> 'epic';
 CREATE INDEX issues_blocked ON issues(priority, created_clock, id) WHERE status = 'open' AND open_blockers > 0;
+CREATE INDEX issues_open_epics ON issues(priority, created_clock, id) WHERE status = 'open' AND type = 'epic';
+CREATE INDEX issues_closed ON issues(closed_at, id) WHERE status = 'closed';
 CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE needs_person IS NOT NULL;
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
@@ -93,6 +95,7 @@ CREATE INDEX dependencies_ignored ON dependencies(issue) WHERE ignored;
 CREATE TABLE comments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL,
   text TEXT NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX comments_by_issue ON comments(issue, clock, id);
+CREATE INDEX comments_newest ON comments(clock, id);
 
 CREATE TABLE attachments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, name TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
@@ -106,6 +109,7 @@ CREATE TABLE attempts(
 ) WITHOUT ROWID;
 CREATE INDEX attempts_by_issue ON attempts(issue, number);
 CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
+CREATE INDEX attempts_failed ON attempts(ended_at, id) WHERE outcome IN ('failed', 'conflict', 'interrupted', 'stopped');
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
