@@ -14,8 +14,23 @@ from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.clipping import block, clip, name, quoted
 from tapeout.tracker.model import Issue
 from tapeout.tracker.prime import (
-    MAX_BUDGET, MIN_BUDGET, Blocked, Blocker, Brief, Closed, Facts, Failure, Focus, Goal, Held, Note, Primer, Reader,
-    Totals, compile_primer, rules,
+    MAX_BUDGET,
+    MIN_BUDGET,
+    Blocked,
+    Blocker,
+    Brief,
+    Closed,
+    Facts,
+    Failure,
+    Focus,
+    Goal,
+    Held,
+    Note,
+    Primer,
+    Reader,
+    Totals,
+    compile_primer,
+    rules,
 )  # fmt: skip
 from tapeout.tracker.prime_facts import collect
 from tapeout.tracker.tokens import estimate

@@ -61,12 +61,12 @@ class LeaseCommands(Store):
         """The lease that `owner` holds on an issue, also one that has run out and that nobody took over.
 
         Raises:
-            Conflict: somebody else holds it, or nobody.
+            LostClaim: somebody else holds it, or nobody.
         """
         with self._reading() as connection:
             issue = queries.issue(connection, queries.resolve(connection, prefix))
         if issue.lease_owner != owner:
-            raise Conflict(_held(issue), hint="`tapeout claim` takes an issue that nobody holds")
+            raise _lost(issue, hint="`tapeout claim` takes an issue that nobody holds")
         return Lease(issue.id, owner, issue.lease_token, issue.lease_expires or 0)
 
     def release(self, lease: Lease) -> None:

@@ -10,7 +10,19 @@ from tapeout.base.caller import is_agent_at_work
 from tapeout.tracker import queries
 from tapeout.tracker.model import WAITING_KINDS, Issue
 from tapeout.tracker.prime import (
-    MANY, MOST_ITEMS, Blocked, Blocker, Brief, Closed, Facts, Failure, Focus, Goal, Held, Note, Reader,
+    MANY,
+    MOST_ITEMS,
+    Blocked,
+    Blocker,
+    Brief,
+    Closed,
+    Facts,
+    Failure,
+    Focus,
+    Goal,
+    Held,
+    Note,
+    Reader,
     Totals,
 )  # fmt: skip
 from tapeout.tracker.queries import LEASED, READY
@@ -96,7 +108,8 @@ def _goals(connection: sqlite3.Connection, parent: str | None) -> Iterator[Goal]
         sql = (
             "WITH RECURSIVE up(id, depth) AS (VALUES (:parent, 1) UNION SELECT i.parent, depth + 1 FROM issues i"
             " JOIN up ON i.id = up.id WHERE i.parent IS NOT NULL AND depth < :most)"
-            " SELECT i.id, i.title, i.type, i.priority FROM up CROSS JOIN issues i ON i.id = up.id ORDER BY depth LIMIT :most"
+            " SELECT i.id, i.title, i.type, i.priority FROM up CROSS JOIN issues i ON i.id = up.id"
+            " ORDER BY depth LIMIT :most"
         )
         rows = _rows(connection, sql, parent=parent, most=MOST_GOALS)
     else:
@@ -123,8 +136,9 @@ def _held(connection: sqlite3.Connection, now: float) -> Iterator[Held]:
     )
     found = {row[0]: row for row in _rows(connection, sql, now=now, most=MOST_ITEMS)}
     queued = (
-        "SELECT i.id, i.title, i.type, i.priority, NULL, NULL, NULL, NULL, NULL, c.state FROM changes c INDEXED BY changes_open"
-        f" CROSS JOIN issues i ON i.id = c.issue WHERE c.state IN {_IN_QUEUE} AND i.status = 'open'"
+        "SELECT i.id, i.title, i.type, i.priority, NULL, NULL, NULL, NULL, NULL, c.state"
+        f" FROM changes c INDEXED BY changes_open CROSS JOIN issues i ON i.id = c.issue"
+        f" WHERE c.state IN {_IN_QUEUE} AND i.status = 'open'"
         " ORDER BY i.priority, c.submitted_clock, c.id LIMIT :most"
     )
     for row in _rows(connection, queued, most=MOST_ITEMS):
@@ -158,7 +172,8 @@ def _blocked(connection: sqlite3.Connection, now: float) -> Iterator[Blocked]:
 def _blockers(connection: sqlite3.Connection, identity: str, now: float) -> list[Blocker]:
     """What an issue waits for, most urgent first."""
     sql = (
-        "SELECT id FROM (SELECT t.id, t.priority, t.created_clock FROM dependencies d CROSS JOIN issues t ON t.id = d.target"
+        "SELECT id FROM (SELECT t.id, t.priority, t.created_clock FROM dependencies d"
+        f" CROSS JOIN issues t ON t.id = d.target"
         f" WHERE d.issue = :id AND d.kind IN {WAITING_KINDS} AND NOT d.ignored AND t.status = 'open'"
         f" AND NOT t.not_needed LIMIT {LOOKED_AT}) ORDER BY priority, created_clock, id"
     )
@@ -183,7 +198,8 @@ def _ready(connection: sqlite3.Connection, now: float) -> Iterator[Brief]:
 def _failures(connection: sqlite3.Connection) -> Iterator[Failure]:
     """Issues that agents gave up, then what failed lately on open issues, then issues that were closed unsolved."""
     sql = (
-        "SELECT id, title, type, priority, substr(needs_person, 1, :characters) FROM issues INDEXED BY issues_need_person"
+        "SELECT id, title, type, priority, substr(needs_person, 1, :characters)"
+        " FROM issues INDEXED BY issues_need_person"
         " WHERE needs_person IS NOT NULL ORDER BY priority, created_clock, id LIMIT :most"
     )
     seen = set()
@@ -192,8 +208,9 @@ def _failures(connection: sqlite3.Connection) -> Iterator[Failure]:
         refused = _last_refusal(connection, brief[0])
         yield Failure(Brief(*brief), "needs a person", f"{reason}{f'; {refused}' if refused else ''}")
     sql = (
-        "SELECT i.id, i.title, i.type, i.priority, a.number, a.outcome, a.detail FROM"
-        f" (SELECT * FROM attempts INDEXED BY attempts_failed WHERE outcome IN {_FAILED} ORDER BY ended_at DESC, id DESC LIMIT {LOOKED_AT}) a"
+        "SELECT i.id, i.title, i.type, i.priority, a.number, a.outcome, a.detail"
+        f" FROM (SELECT * FROM attempts INDEXED BY attempts_failed WHERE outcome IN {_FAILED}"
+        f" ORDER BY ended_at DESC, id DESC LIMIT {LOOKED_AT}) a"
         " CROSS JOIN issues i ON i.id = a.issue WHERE i.status = 'open' ORDER BY a.ended_at DESC, a.id DESC LIMIT :most"
     )
     for *brief, number, outcome, detail in _rows(connection, sql, most=MOST_ITEMS):
@@ -203,7 +220,8 @@ def _failures(connection: sqlite3.Connection) -> Iterator[Failure]:
     sql = (
         "SELECT id, title, type, priority, resolution, (SELECT substr(text, 1, :characters) FROM comments"
         " WHERE issue = recent.id ORDER BY clock DESC, id DESC LIMIT 1) FROM"
-        f" (SELECT * FROM issues INDEXED BY issues_closed WHERE status = 'closed' ORDER BY closed_at DESC, id DESC LIMIT {LOOKED_AT}) recent"
+        " (SELECT * FROM issues INDEXED BY issues_closed WHERE status = 'closed'"
+        f" ORDER BY closed_at DESC, id DESC LIMIT {LOOKED_AT}) recent"
         " WHERE resolution IN ('failed', 'wontfix') ORDER BY closed_at DESC, id DESC LIMIT :most"
     )
     for *brief, resolution, note in _rows(connection, sql, most=MOST_FAILURES, characters=MOST_CHARACTERS):
@@ -286,7 +304,8 @@ def _queue_stopped(connection: sqlite3.Connection) -> str | None:
 
 def _focus(connection: sqlite3.Connection, now: float, issue: Issue) -> Focus:
     sql = (
-        "SELECT id, title, type, priority FROM (SELECT DISTINCT i.* FROM dependencies d CROSS JOIN issues i ON i.id = d.issue"
+        "SELECT id, title, type, priority FROM (SELECT DISTINCT i.* FROM dependencies d"
+        f" CROSS JOIN issues i ON i.id = d.issue"
         f" WHERE d.target = :id AND d.kind IN {WAITING_KINDS} AND i.status = 'open' LIMIT {LOOKED_AT})"
         " ORDER BY priority, created_clock, id LIMIT :most"
     )

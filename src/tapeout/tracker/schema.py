@@ -109,7 +109,8 @@ CREATE TABLE attempts(
 ) WITHOUT ROWID;
 CREATE INDEX attempts_by_issue ON attempts(issue, number);
 CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
-CREATE INDEX attempts_failed ON attempts(ended_at, id) WHERE outcome IN ('failed', 'conflict', 'interrupted', 'stopped');
+CREATE INDEX attempts_failed ON attempts(ended_at, id)
+  WHERE outcome IN ('failed', 'conflict', 'interrupted', 'stopped');
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
