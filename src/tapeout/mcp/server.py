@@ -98,7 +98,7 @@ def call(name: str, arguments: Mapping[str, Any]) -> CallToolResult:
         data = _perform(name, arguments)
     except Exception as error:  # noqa: BLE001 - the last resort: an error of ours is an answer, not the end
         return _failed(output.readable_error(cause_of(error)))
-    text = data["text"] if name == "prime" else _text(data)
+    text = data["text"] if name == "prime" else _text(_lean(data))
     envelope = {"schema": output.SCHEMA_VERSION, "ok": True, "data": data}
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=_plain(envelope))
 
@@ -125,6 +125,13 @@ def _failed(error: TapeoutError) -> CallToolResult:
 def _plain(value: Any) -> Any:
     """As it is in JSON: lists where there were tuples."""
     return json.loads(json.dumps(value))
+
+
+def _lean(value: Any) -> Any:
+    """Without fields that say nothing: the text is what a model pays for, and most fields of most issues are empty."""
+    if isinstance(value, dict):
+        return {name: _lean(one) for name, one in value.items() if one is not None and one not in ("", [], (), {})}
+    return [_lean(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _text(value: Any) -> str:
