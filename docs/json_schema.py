@@ -6,10 +6,9 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
-from tapeout.floor import lock, status
+from tapeout.floor import status
 from tapeout.tracker import model, prime, queries, sync
 
 Schema = dict[str, Any]
@@ -56,14 +55,17 @@ class Definitions:
 
     def object(self, kind: type, **more: Schema) -> Schema:
         """A NamedTuple or dataclass as an object that has all of its fields, and more."""
-        hints = get_type_hints(kind)
-        docs = _field_docs(kind)
-        names = [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind._fields)
+        node = _class_node(kind)
+        docs, names = dict(_documented(node)), _names(kind)
         properties = {}
-        for name in names:
-            properties[name] = self.of(hints[name]) | _LIMITS.get((kind.__name__, name), {})
-            if name in docs:
-                properties[name]["description"] = docs[name]
+        for field in node.body:
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                name = field.target.id
+                # From the source: what the tracker's modules have instead of `typing` is nothing to look into.
+                hint = eval(ast.unparse(field.annotation), names)  # noqa: S307
+                properties[name] = self.of(hint) | _LIMITS.get((kind.__name__, name), {})
+                if name in docs:
+                    properties[name]["description"] = docs[name]
         properties |= more
         summary = " ".join((inspect.getdoc(kind) or "").split())
         return {"description": summary, **_object(properties)}
@@ -90,10 +92,23 @@ def _any_of(schemas: list[Schema]) -> Schema:
     return {"anyOf": schemas}
 
 
-def _field_docs(kind: type) -> dict[str, str]:
-    """Field to the text below it."""
+def _class_node(kind: type) -> ast.ClassDef:
     tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
-    return dict(_documented(next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == kind.__name__)))
+    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
+
+
+def _names(kind: type) -> dict[str, Any]:
+    """What the annotations of a class can name."""
+    return {**vars(sys.modules[kind.__module__]), **vars(typing), **_aliases()}
+
+
+def _aliases() -> dict[str, Any]:
+    """The names that the model gives to sets of words, such as `Resolution`."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(inspect.getsource(model)).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
+            found[ast.unparse(node.targets[0])] = eval(ast.unparse(node.value), vars(typing))  # noqa: S307
+    return found
 
 
 def _documented(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
@@ -118,7 +133,7 @@ _FREE: Schema = {"type": "object"}
 def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
     """Named schemas, and command to the schema of its data."""
     made = Definitions()
-    state = {"enum": [*OPEN_STATES, *get_args(model.Resolution), "closed"]}
+    state = {"enum": [*OPEN_STATES, *get_args(_aliases()["Resolution"]), "closed"]}
     issue_lists: dict[str, Any] = {
         "dependencies": model.Dependency, "comments": model.Comment, "attempts": model.Attempt, "changes": model.Change,
     }  # fmt: skip
@@ -179,7 +194,6 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "publish": _object({"published": {"type": ["string", "null"]}}),
         "completion": _object({"script": _text()}),
     }  # fmt: skip
-    assert lock  # `status.Status` names its type
     return {**made.known, **named}, commands
 
 

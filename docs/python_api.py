@@ -1,13 +1,15 @@
 """The page on the Python API, from the docstrings."""
 
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from tapeout import tracker
 from tapeout.base import errors
-from tapeout.tracker import model, prime
+from tapeout.tracker import model, prime, prime_model
 
 _NOTE = "<!-- Written by docs/generate_reference.py. Do not edit. -->\n"
 
@@ -60,7 +62,7 @@ def _values() -> Iterator[type[Any]]:
     for kind in vars(model).values():
         if inspect.isclass(kind) and hasattr(kind, "_fields") and kind.__module__ == model.__name__:
             yield kind
-    yield from (tracker.Filter, tracker.Counts, prime.Primer, prime.Section, prime.Reader)
+    yield from (tracker.Filter, tracker.Counts, prime.Primer, prime.Section, prime_model.Reader)
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Any]]:
@@ -78,10 +80,12 @@ def _place(name: str, method: Any) -> tuple[int, int]:
 
 
 def _signature(method: Any) -> str:
-    signature = inspect.signature(method)
-    parameters = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
-    text = str(signature.replace(parameters=parameters))
-    text = re.sub(r"\b(?:tapeout|collections|typing)\.(?:\w+\.)*", "", text)
+    """As it is written, with no module names."""
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(getattr(method, "__func__", method)))).body
+    assert isinstance(node, ast.FunctionDef)
+    arguments = re.sub(r"^(?:self|cls)(?:, )?", "", ast.unparse(node.args)).replace("=", " = ")
+    text = f"({arguments}) -> {ast.unparse(node.returns) if node.returns else 'None'}"
+    text = re.sub(r"\b(?:model|queries|waiting)\.", "", text)
     return re.sub(r"'([A-Z]\w+(?: \| None)?)'", r"\1", text).replace("Self", "Tracker")
 
 

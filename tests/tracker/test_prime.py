@@ -13,9 +13,9 @@ from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.clipping import block, clip, name, quoted
 from tapeout.tracker.model import Issue
-from tapeout.tracker.prime import (
-    MAX_BUDGET,
-    MIN_BUDGET,
+from tapeout.tracker.prime import MAX_BUDGET, MIN_BUDGET, Primer, compile_primer, rules
+from tapeout.tracker.prime_facts import collect
+from tapeout.tracker.prime_model import (
     Blocked,
     Blocker,
     Brief,
@@ -26,13 +26,9 @@ from tapeout.tracker.prime import (
     Goal,
     Held,
     Note,
-    Primer,
     Reader,
     Totals,
-    compile_primer,
-    rules,
 )  # fmt: skip
-from tapeout.tracker.prime_facts import collect
 from tapeout.tracker.tokens import estimate
 from tests.tracker.tools import delete_index
 

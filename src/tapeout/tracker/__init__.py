@@ -27,7 +27,8 @@ from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
 
 if TYPE_CHECKING:
-    from tapeout.tracker.prime import Primer, Reader
+    from tapeout.tracker.prime import Primer
+    from tapeout.tracker.prime_model import Reader
     from tapeout.tracker.remote import Remote
     from tapeout.tracker.sync import SyncReport
 
@@ -70,8 +71,9 @@ class Tracker(IssueCommands, AttemptCommands, ChangeCommands):
         Raises:
             UsageError: the budget is too small or too large.
         """
-        from tapeout.tracker.prime import Reader, compile_primer
+        from tapeout.tracker.prime import compile_primer
         from tapeout.tracker.prime_facts import collect
+        from tapeout.tracker.prime_model import Reader
 
         with self._reading() as connection:
             identity = None if issue is None else queries.resolve(connection, issue)

@@ -9,7 +9,7 @@ from typing import Any
 from tapeout.base.caller import is_agent_at_work
 from tapeout.tracker import queries
 from tapeout.tracker.model import WAITING_KINDS, Issue
-from tapeout.tracker.prime import (
+from tapeout.tracker.prime_model import (
     MANY,
     MOST_ITEMS,
     Blocked,
