@@ -281,6 +281,15 @@ def test_the_process_ends_when_its_input_does(cli: Cli) -> None:
     assert cli("issue", "list", "--json").data[0]["created_by"].startswith("raw-")
 
 
+def test_a_client_that_goes_away_in_the_middle_leaves_nothing_half_done(cli: Cli) -> None:
+    process = start(cli)
+    say(process, 1, "initialize", INITIALIZE)
+    plan = [{"title": f"issue {number}"} for number in range(50)]
+    say(process, 2, "tools/call", {"name": "create_issues", "arguments": {"issues": plan}})
+    end(process)
+    assert len(cli("issue", "list", "--limit", "0", "--json").data) in (0, 50)
+
+
 def test_garbage_is_no_end(cli: Cli) -> None:
     process = start(cli)
     assert process.stdin is not None
