@@ -9,7 +9,9 @@ import argparse
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,10 @@ from tapeout.base import errors
 from tapeout.cli.commands import COMMANDS
 from tapeout.cli.parser import build
 
+sys.path.insert(0, str(Path(__file__).parent))
+from json_schema import envelope_schema
+from python_api import python_api_page
+
 FOLDER = Path(__file__).parent / "reference"
 
 _NOTE = "<!-- Written by docs/generate_reference.py. Do not edit. -->\n"
@@ -27,7 +33,13 @@ _NOTE = "<!-- Written by docs/generate_reference.py. Do not edit. -->\n"
 
 def pages() -> dict[str, str]:
     """File name to content."""
-    return {"commands.md": commands_page(), "configuration.md": configuration_page(), "exit-codes.md": errors_page()}
+    return {
+        "commands.md": commands_page(),
+        "configuration.md": configuration_page(),
+        "exit-codes.md": errors_page(),
+        "envelope.schema.json": json.dumps(envelope_schema(), indent=1, ensure_ascii=False) + "\n",
+        "python-api.md": python_api_page(),
+    }
 
 
 def commands_page() -> str:

@@ -43,7 +43,7 @@ class Done:
         assert envelope.keys() == FAILURE
         assert (envelope["schema"], envelope["ok"], self.err) == (1, False, "")
         error: dict[str, Any] = envelope["error"]
-        assert error.keys() == {"code", "exit", "message", "hint"}
+        assert error.keys() - {"details"} == {"code", "exit", "message", "hint"}
         assert error["exit"] == self.code
         assert "\n" not in error["message"]
         return error

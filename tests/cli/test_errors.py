@@ -108,14 +108,16 @@ def test_an_ambiguous_prefix_lists_the_candidates(cli: Cli) -> None:
     assert "give more characters" in done.err
 
 
-def test_a_lost_claim_is_a_conflict(cli: Cli) -> None:
+def test_a_lost_claim_has_its_own_exit_code(cli: Cli) -> None:
     identity = cli.new("one")
     assert cli("claim", identity, "--as", "ada").code == 0
     error = cli("claim", identity, "--as", "ben", "--json").error
-    assert (error["exit"], error["code"]) == (4, "conflict")
+    assert (error["exit"], error["code"]) == (9, "lost-claim")
+    held = cli("issue", "show", identity, "--json").data
+    assert error["details"] == {"issue": identity, "owner": "ada", "expires": held["lease_expires"]}
     assert "is held by ada until" in error["message"]
     assert "you hold it already" in cli("claim", identity, "--as", "ada").err
-    assert cli("release", identity, "--as", "ben").code == 4
+    assert cli("release", identity, "--as", "ben").code == 9
     assert cli("release", identity, "--as", "ben", "--force").code == 0
     assert cli("claim", identity, "--as", "ben", "--json").data["token"] == 3
 

@@ -1,12 +1,17 @@
 """The reference says what the code says."""
 
 import json
+import re
 import runpy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tapeout.config import parse_config
+from tapeout.tracker import Tracker
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.floor.conftest import Workbench, bench, script, step, turn, writes
 
@@ -15,11 +20,6 @@ __all__ = ["bench"]
 REFERENCE = ROOT / "docs" / "reference"
 GENERATED: dict[str, str] = runpy.run_path(str(ROOT / "docs" / "generate_reference.py"))["pages"]()
 SCHEMA: dict[str, Any] = json.loads((REFERENCE / "envelope.schema.json").read_text(encoding="utf-8"))
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int, float),
-    "boolean": (bool,), "null": (type(None),),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -36,46 +36,34 @@ def test_every_example_of_the_configuration_is_valid() -> None:
         parse_config(block.text, f"{page.name}:{block.line}")
 
 
-def problems(value: Any, schema: dict[str, Any], at: str = "$") -> list[str]:
-    """Why `value` does not fit `schema`; only the words of JSON Schema that our schema uses."""
-    if "$ref" in schema:
-        return problems(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], at)
-    if "oneOf" in schema:
-        found = [problems(value, one, at) for one in schema["oneOf"]]
-        return [] if sum(not one for one in found) == 1 else [f"{at}: fits not exactly one: {found}"]
-    if "const" in schema and (value != schema["const"] or type(value) is not type(schema["const"])):
-        return [f"{at}: {value!r} is not {schema['const']!r}"]
-    if "enum" in schema and value not in schema["enum"]:
-        return [f"{at}: {value!r} is not one of {schema['enum']}"]
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if kinds and not any(_is(value, kind) for kind in kinds):
-        return [f"{at}: {value!r} is not {' or '.join(kinds)}"]
-    if isinstance(value, int | float) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-        return [f"{at}: {value!r} is out of range"]
-    if isinstance(value, list):
-        items = schema.get("items", {})
-        return [one for number, item in enumerate(value) for one in problems(item, items, f"{at}[{number}]")]
-    return _problems_of_object(value, schema, at) if isinstance(value, dict) else []
+def problems(value: Any, schema: dict[str, Any] | None = None) -> list[str]:
+    """Why `value` does not fit a schema; by default that of the envelope."""
+    chosen = SCHEMA if schema is None else {"$defs": SCHEMA["$defs"], **schema}
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(chosen).iter_errors(value)]
 
 
-def _is(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+def data_of(command: str) -> dict[str, str]:
+    """The schema of a command's data."""
+    return {"$ref": f"#/$defs/data-{command.replace(' ', '-')}"}
 
 
-def _problems_of_object(value: dict[str, Any], schema: dict[str, Any], at: str) -> list[str]:
-    known = schema.get("properties", {})
-    found = [f"{at}: {name} is missing" for name in schema.get("required", []) if name not in value]
-    if schema.get("additionalProperties") is False:
-        found += [f"{at}: {name} is not in the schema" for name in value if name not in known]
-    for name, item in value.items():
-        found += problems(item, known.get(name, {}), f"{at}.{name}")
-    return found
+NO_DATA = {"attach", "replay", "mcp"}
+"""Commands that write to a terminal or speak another protocol."""
+
+
+def test_the_schema_is_one_and_knows_every_command() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    for definition in SCHEMA["$defs"].values():
+        for reference in re.findall(r"#/\$defs/(\w+)", json.dumps(definition)):
+            assert reference in SCHEMA["$defs"]
+    commands = set(re.findall(r"^## `tapeout (.+)`$", GENERATED["commands.md"], re.MULTILINE))
+    described = {name.removeprefix("data-") for name in SCHEMA["$defs"] if name.startswith("data-")}
+    assert described == {command.replace(" ", "-") for command in commands - NO_DATA}
 
 
 def test_a_wrong_envelope_does_not_fit() -> None:
     good: dict[str, Any] = {"schema": 1, "ok": True, "data": []}
-    assert problems(good, SCHEMA) == []
+    assert problems(good) == []
     wrongs: list[Any] = [
         {**good, "ok": False},
         {**good, "schema": 2},
@@ -84,36 +72,35 @@ def test_a_wrong_envelope_does_not_fit() -> None:
         [],
     ]
     for wrong in wrongs:
-        assert problems(wrong, SCHEMA)
+        assert problems(wrong)
 
 
 def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
     fails = script(turn(step(write="broken", text="x")))
-    bench.new("It works", writes("a.txt"), "--label", "x", "--scope", "a.txt")
+    works = bench.new("It works", writes("a.txt"), "--label", "x", "--scope", "a.txt")
     hard = bench.new("It does not", fails)
-    bench.new("It waits", "", "--depends-on", hard)
-    bench.new("Epic", "", "--type", "epic")
+    waits = bench.new("It waits", "", "--depends-on", hard)
     run = _asked(bench, "up", "--until-idle", "--workers", "2")
-    assert problems(run, {"$ref": "#/$defs/run"}) == []
     assert {outcome["result"] for outcome in run["outcomes"]} == {"landed", "given up"}
-    for issue in _asked(bench, "issue", "list", "--status", "all"):
-        assert problems(issue, {"$ref": "#/$defs/issue"}) == []
-        shown = _asked(bench, "issue", "show", issue["id"])
-        assert problems(shown, {"$ref": "#/$defs/issue"}) == []
-        for change in shown["changes"]:
+    states = {issue["id"]: issue["state"] for issue in _asked(bench, "issue list", "--status", "all")}
+    assert states == {works: "landed", hard: "needs-person", waits: "blocked"}
+    for identity in states:
+        for change in _asked(bench, "issue show", identity)["changes"]:
             assert problems(change["verdict"], {"$ref": "#/$defs/verdict"}) == []
-    for event in _asked(bench, "logs", "--limit", "1000"):
-        assert problems(event, {"$ref": "#/$defs/event"}) == []
-    assert problems(_asked(bench, "gate", "run"), {"$ref": "#/$defs/verdict"}) == []
+    assert {event["kind"] for event in _asked(bench, "logs", "--limit", "1000")} >= {"created", "change-landed"}
+    assert _asked(bench, "prime")["tokens"] <= 1_500
+    assert _asked(bench, "prime", "--issue", hard)["sections"][0]["title"] == "This issue"
+    _asked(bench, "issue new", "Epic", "--type", "epic")
     for words, kind in (
-        (("blocked",), "obstacle"), (("issue", "epics"), "epic"), (("search", "it"), "hit"),
-        (("stale", "--days", "0"), "issue"),
+        (("blocked",), "obstacle"), (("issue epics",), "epic"), (("search", "it"), "hit"),
+        (("stale", "--days", "0"), "listedIssue"),
     ):  # fmt: skip
-        for row in _asked(bench, *words):
-            assert problems(row, {"$ref": f"#/$defs/{kind}"}) == []
-        head, *rows = bench.run(*words, "--jsonl").stdout.splitlines()
-        assert problems(json.loads(head), SCHEMA) == []
-        assert json.loads(head)["kind"] == kind
+        assert _asked(bench, *words)
+        head, *rows = bench.run(*words[0].split(), *words[1:], "--jsonl").stdout.splitlines()
+        assert problems(json.loads(head)) == []
+        assert json.loads(head)["kind"] == kind.replace("listedIssue", "issue")
+        for row in rows:
+            assert problems(json.loads(row), {"$ref": f"#/$defs/{kind}"}) == []
         assert rows
     for words in (
         ("status",),
@@ -122,10 +109,35 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
         ("ready",),
         ("agents",),
         ("doctor",),
-        ("gate", "show", "main"),
+        ("gate show", "main"),
         ("publish",),
+        ("gate run",),
     ):
         _asked(bench, *words)
+
+
+def test_what_changes_issues_fits_the_schema(bench: Workbench) -> None:
+    one = _asked(bench, "issue new", "One", "--defer", "2d", "--priority", "0", "--acceptance", "- x")["id"]
+    two = _asked(bench, "issue new", "Two")["id"]
+    (bench.root / "plan.md").write_text("# Three\n")
+    assert isinstance(_asked(bench, "issue new", "--file", "plan.md"), list)
+    _asked(bench, "issue comment", one, "Text")
+    _asked(bench, "issue edit", one, "--defer", "none")
+    _asked(bench, "issue dep add", two, one)
+    assert _asked(bench, "issue dep list", two)
+    _asked(bench, "issue dep remove", two, one)
+    assert _asked(bench, "claim", one, "--as", "ada")["owner"] == "ada"
+    assert {issue["state"] for issue in _asked(bench, "issue list")} == {"leased", "ready"}
+    assert _asked(bench, "status")["counts"]["leased"] == 1
+    _asked(bench, "renew", one, "--as", "ada")
+    lost = json.loads(bench.run("claim", one, "--as", "ben", "--json", code=9).stdout)
+    assert problems(lost) == []
+    assert problems({**lost, "error": {**lost["error"], "details": {}}})
+    _asked(bench, "release", one, "--as", "ada")
+    _asked(bench, "issue close", one)
+    _asked(bench, "issue reopen", one)
+    _asked(bench, "completion", "bash")
+    _asked(bench, "doctor", "--rebuild")
 
 
 @pytest.mark.parametrize(
@@ -142,12 +154,30 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
 def test_errors_fit_the_schema_and_the_table(bench: Workbench, words: tuple[str, ...], code: int) -> None:
     done = bench.run(*words, "--json", code=code)
     envelope = json.loads(done.stdout)
-    assert problems(envelope, SCHEMA) == []
+    assert problems(envelope) == []
     assert f"| {code} | `{envelope['error']['code']}` |" in GENERATED["exit-codes.md"]
     assert envelope["error"]["exit"] == code
 
 
-def _asked(bench: Workbench, *words: str) -> Any:
-    envelope = json.loads(bench.run(*words, "--json").stdout)
-    assert problems(envelope, SCHEMA) == []
+def _asked(bench: Workbench, command: str, *words: str) -> Any:
+    """The data of a command, which fits its schema."""
+    envelope = json.loads(bench.run(*command.split(), *words, "--json").stdout)
+    assert problems(envelope) == []
+    assert problems(envelope["data"], data_of(command)) == []
     return envelope["data"]
+
+
+def test_the_example_of_the_python_api_runs(bench: Workbench) -> None:
+    (example,) = [block for block in blocks(REFERENCE / "python-api.md") if block.info == "python test"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example.text], cwd=bench.root, text=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ada has it until" in done.stdout
+    assert "['Show tags']" in done.stdout
+    assert "# The plan on" in done.stdout
+
+
+def test_the_python_api_names_every_public_method() -> None:
+    public = {name for name in dir(Tracker) if not name.startswith("_") and callable(getattr(Tracker, name))}
+    assert set(re.findall(r"^### `([a-z]\w*)\(", GENERATED["python-api.md"], re.MULTILINE)) == public

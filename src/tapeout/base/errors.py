@@ -47,7 +47,7 @@ class NotFound(TapeoutError):
 
 
 class Conflict(TapeoutError):
-    """Somebody else holds it, or it changed meanwhile: a lost claim, a stale lease (exit code 4)."""
+    """It changed meanwhile, such as an issue that is not ready any more (exit code 4)."""
 
     code = "conflict"
     exit_code = 4
@@ -79,3 +79,11 @@ class Busy(TapeoutError):
 
     code = "busy"
     exit_code = 8
+
+
+class LostClaim(Conflict):
+    """Somebody else holds the issue, or a lease does not count any more; `details` has `issue`, `owner` and `expires`
+    of who holds it now, null for nobody (exit code 9)."""
+
+    code = "lost-claim"
+    exit_code = 9

@@ -58,6 +58,8 @@ COMMANDS = (
     Command("graph", "graph", "dependencies and children as a tree, or as Mermaid"),
     Command("stale", "stale", "open issues that nothing has happened to for long"),
     Command("stats", "stats", "how many issues of which sort, how old, how fast"),
+    Command("prime", "prime", "the plan for a fresh session: goal, work in progress, failures, rules; within a budget"),
+    Command("mcp", "mcp", "serve the tracker to an MCP client on standard input and output"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("renew", "claims", "hold a claimed issue for longer"),
     Command("release", "claims", "give a claimed issue back"),

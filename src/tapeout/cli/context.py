@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 
-from tapeout.base.errors import NotAllowed, UsageError
+from tapeout.base.caller import actor, refuse_agents
+from tapeout.base.errors import UsageError
 from tapeout.base.lean import NamedTuple
-from tapeout.base.paths import REPOSITORY_VARIABLE, Repository, StatePaths, find_repository, state_paths
+from tapeout.base.paths import Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
 
-ACTOR_VARIABLE = "TAPEOUT_ACTOR"
-ATTEMPT_VARIABLE = "TAPEOUT_ATTEMPT"
+__all__ = ["Context", "actor", "here", "open_tracker", "parse_moment", "refuse_agents"]
 
 
 class Context(NamedTuple):
@@ -29,26 +28,6 @@ def here() -> Context:
     """
     repository = find_repository()
     return Context(repository, state_paths(repository))
-
-
-def actor() -> str:
-    """Who writes: the attempt, inside a worker; `$TAPEOUT_ACTOR`; else the user."""
-    attempt = os.environ.get(ATTEMPT_VARIABLE)
-    if attempt:
-        return f"agent:{attempt}"
-    return os.environ.get(ACTOR_VARIABLE) or os.environ.get("USER") or f"uid{os.getuid()}"
-
-
-def refuse_agents() -> None:
-    """Keep an agent from what decides about its own work and that of others: nobody's word closes an issue.
-
-    This stops an eager agent, not a hostile one, which can change its environment: there is no sandbox.
-
-    Raises:
-        NotAllowed: we were called by the agent of an attempt, in its repository.
-    """
-    if os.environ.get(ATTEMPT_VARIABLE) and os.environ.get(REPOSITORY_VARIABLE):
-        raise NotAllowed("this command is for people, not for agents at work", hint="say it in a comment on the issue")
 
 
 def open_tracker() -> Tracker:

@@ -68,17 +68,22 @@ def show_error(error: TapeoutError, *, as_json: bool) -> None:
     """Print an error: one line and a hint on standard error, or an envelope on standard output; on standard error
     too if standard output cannot be written."""
     if as_json and not isinstance(error, Unwritable):
-        said = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
-        if error.details is not None:
-            said["details"] = error.details
         with contextlib.suppress(OSError, Unwritable):
-            _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": said}))
+            _write(_envelope({"schema": SCHEMA_VERSION, "ok": False, "error": error_data(error)}))
             flush()
             return
         discard()
     hint = f" ({error.hint})" if error.hint else ""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error is closed: nobody wants to know
         sys.stderr.write(" ".join(printable(f"tapeout: {error.message}{hint}").split("\n")) + "\n")
+
+
+def error_data(error: TapeoutError) -> dict[str, Any]:
+    """What the envelope of a failure says of it."""
+    said: dict[str, Any] = {"code": error.code, "exit": error.exit_code, "message": error.message, "hint": error.hint}
+    if error.details is not None:
+        said["details"] = error.details
+    return said
 
 
 def flush() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from tapeout.base.errors import Conflict, NotAllowed, NotFound, UsageError
+from tapeout.base.errors import LostClaim, NotAllowed, NotFound, UsageError
 from tapeout.tracker import queries
 from tapeout.tracker.model import Issue, Lease
 from tapeout.tracker.store import Store
@@ -21,7 +21,7 @@ class LeaseCommands(Store):
         """Take an issue. A lease that ran out can be taken over.
 
         Raises:
-            Conflict: somebody else holds it; says who and until when.
+            LostClaim: somebody else holds it; says who and until when.
             NotAllowed: it is closed.
         """
         with self._writing():
@@ -47,7 +47,7 @@ class LeaseCommands(Store):
         """Extend a lease. Renewals stay in the index: they are of no interest to anybody later.
 
         Raises:
-            Conflict: it was taken over or released.
+            LostClaim: it was taken over or released.
         """
         with self._writing():
             self._fence(lease)
@@ -63,19 +63,19 @@ class LeaseCommands(Store):
         """The lease that `owner` holds on an issue, also one that has run out and that nobody took over.
 
         Raises:
-            Conflict: somebody else holds it, or nobody.
+            LostClaim: somebody else holds it, or nobody.
         """
         with self._reading() as connection:
             issue = queries.issue(connection, queries.resolve(connection, prefix))
         if issue.lease_owner != owner:
-            raise Conflict(_held(issue), hint="`tapeout claim` takes an issue that nobody holds")
+            raise _lost(issue, hint="`tapeout claim` takes an issue that nobody holds")
         return Lease(issue.id, owner, issue.lease_token, issue.lease_expires or 0)
 
     def release(self, lease: Lease) -> None:
         """Give an issue back.
 
         Raises:
-            Conflict: it was taken over.
+            LostClaim: it was taken over.
         """
         with self._writing():
             self._fence(lease)
@@ -90,7 +90,7 @@ class LeaseCommands(Store):
             token = issue.lease_token
             if issue.lease_owner != owner:
                 if not force:
-                    raise Conflict(_held(issue), hint="--force releases it all the same")
+                    raise _lost(issue, hint="--force releases it all the same")
                 token = self._grant(issue, owner, 0).token
             self._append(issue.id, "released", {"token": token})
             return queries.issue(self._connection, issue.id)
@@ -117,14 +117,14 @@ class LeaseCommands(Store):
         issue ends its lease without making the holder stale.
 
         Raises:
-            Conflict: this lease is stale.
+            LostClaim: this lease is stale.
         """
         issue = queries.issue(self._connection, lease.issue)
         holder = issue.lease_owner
         if issue.lease_token != lease.token or holder not in (lease.owner, None):
-            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over: {_held(issue)}")
+            raise _lost(issue, f"the lease of {lease.owner} on {lease.issue} was taken over: ")
         if holder is None and issue.status == "open":
-            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was released")
+            raise _lost(issue, f"the lease of {lease.owner} on {lease.issue} was released: ")
         return issue
 
 
@@ -137,7 +137,13 @@ def _expiry(seconds: float, now: float) -> float:
 def _refuse_held(issue: Issue, owner: str) -> None:
     if issue.is_leased(time.time()):
         hint = "you hold it already" if issue.lease_owner == owner else None
-        raise Conflict(_held(issue), hint=hint)
+        raise _lost(issue, hint=hint)
+
+
+def _lost(issue: Issue, before: str = "", *, hint: str | None = None) -> LostClaim:
+    """The error that says who holds the issue now, until when."""
+    details = {"issue": issue.id, "owner": issue.lease_owner, "expires": issue.lease_expires}
+    return LostClaim(before + _held(issue), hint=hint, details=details)
 
 
 def _held(issue: Issue) -> str:

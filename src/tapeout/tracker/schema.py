@@ -84,6 +84,7 @@ CREATE INDEX issues_blocked ON issues(priority, created_clock, id) WHERE status 
 CREATE INDEX issues_epics ON issues(status, priority, created_clock, id) WHERE type = 'epic';
 CREATE INDEX issues_not_needed ON issues(priority, created_clock, id) WHERE status = 'open' AND not_needed = 1;
 CREATE INDEX issues_by_resolution ON issues(resolution) WHERE resolution IS NOT NULL;
+CREATE INDEX issues_closed ON issues(closed_at, id) WHERE status = 'closed';
 CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE needs_person IS NOT NULL;
 
 CREATE TABLE labels(issue TEXT, label TEXT, PRIMARY KEY(issue, label)) WITHOUT ROWID;
@@ -99,6 +100,7 @@ CREATE INDEX dependencies_ignored ON dependencies(issue) WHERE ignored;
 CREATE TABLE comments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL,
   text TEXT NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX comments_by_issue ON comments(issue, clock, id);
+CREATE INDEX comments_newest ON comments(clock, id);
 
 CREATE TABLE attachments(id TEXT PRIMARY KEY, issue TEXT NOT NULL, name TEXT NOT NULL, blob TEXT NOT NULL,
   size INTEGER NOT NULL, actor TEXT NOT NULL, at REAL NOT NULL, clock INTEGER NOT NULL) WITHOUT ROWID;
@@ -112,6 +114,8 @@ CREATE TABLE attempts(
 ) WITHOUT ROWID;
 CREATE INDEX attempts_by_issue ON attempts(issue, number);
 CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
+CREATE INDEX attempts_failed ON attempts(ended_at, id)
+  WHERE outcome IN ('failed', 'conflict', 'interrupted', 'stopped');
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,

@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 import pygit2
 
 from tapeout.base import git
-from tapeout.base.errors import Conflict
+from tapeout.base.errors import LostClaim
 from tapeout.base.paths import Repository
 from tapeout.tracker.leases import held_until
 from tapeout.tracker.remote import Push, Remote
@@ -47,13 +47,13 @@ class SharedLease(NamedTuple):
     commit: str
 
 
-class HeldElsewhere(Conflict):
-    """Another clone holds the issue (exit code 4)."""
+class HeldElsewhere(LostClaim):
+    """Another clone holds the issue (exit code 9)."""
 
     def __init__(self, lease: SharedLease) -> None:
         super().__init__(
             f"{lease.issue} is held by {lease.owner} in another clone until {held_until(lease.expires)}",
-            details={"owner": lease.owner, "expires": lease.expires},
+            details={"issue": lease.issue, "owner": lease.owner, "expires": lease.expires},
         )
         self.lease = lease
 
@@ -116,12 +116,12 @@ class SharedLeases:
         """Extend a lease.
 
         Raises:
-            Conflict: somebody else has taken it over.
+            LostClaim: somebody else has taken it over.
             Unreachable: the remote cannot be reached.
         """
         renewed = self._draft(lease.issue, lease.owner, time.time() + seconds)
         if self._remote.push([Push(LEASE_REFS + lease.issue, renewed.commit, expected=lease.commit)]):
-            raise Conflict(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
+            raise LostClaim(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
         return renewed
 
     def exchange(self) -> None:

@@ -1,0 +1,31 @@
+"""`tapeout prime`: what a fresh session needs to know of the plan."""
+
+from __future__ import annotations
+
+from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.commands import add_json
+from tapeout.cli.context import actor, here
+from tapeout.cli.output import Result
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tapeout.cli.commands import Describes
+
+
+def add_arguments(parser: Describes) -> None:
+    """Arguments of `prime`."""
+    parser.add_argument("--budget", type=int, default=1500, metavar="TOKENS", help="at most so long; default 1500")
+    parser.add_argument("--issue", metavar="ID", help="centre it on one issue")
+    add_json(parser)
+    parser.set_defaults(run=_prime)
+
+
+def _prime(arguments: argparse.Namespace) -> Result:
+    from tapeout.tracker import Tracker
+    from tapeout.tracker.prime_facts import reader_at
+
+    context = here()
+    with Tracker.open(context.paths, actor()) as tracker:
+        primer = tracker.prime(arguments.budget, arguments.issue, reader=reader_at(context.repository.root))
+    return Result(primer.as_data(), primer.text.rstrip("\n"))
