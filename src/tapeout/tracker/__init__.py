@@ -25,13 +25,14 @@ from tapeout.tracker.finding import FindCommands
 from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
 from tapeout.tracker.reports import ReportCommands
+from tapeout.tracker.transfers import TransferCommands
 
 if TYPE_CHECKING:
     from tapeout.tracker.remote import Remote
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands):
+class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands, TransferCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:
