@@ -1,19 +1,26 @@
 """`tapeout import`, `tapeout export` and `tapeout snapshot`: issues as files."""
 
-import argparse
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
-from typing import Any, TextIO
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
+from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli import output
-from tapeout.cli.commands import Describes, add_json
+from tapeout.cli.commands import add_json
 from tapeout.cli.context import open_tracker
 from tapeout.cli.output import Result
-from tapeout.tracker import Tracker
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import Any, TextIO
+
+    from tapeout.cli.commands import Describes
+    from tapeout.tracker import Tracker
 
 FORMATS = ("beads", "github", "tapeout")
 SHOWN = 20
