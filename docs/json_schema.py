@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from tapeout.floor import status
-from tapeout.tracker import figures, finding, model, prime, queries, reasons, reports, sync
+from tapeout.tracker import figures, finding, imports, model, prime, queries, reasons, reports, sync
+from tapeout.tracker.transfer import folder
 
 Schema = dict[str, Any]
 
@@ -194,6 +195,9 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
             {"type": "object", "properties": counts, "required": list(counts)},
             _object({"operations": {"type": "integer"}}),
         ]},
+        "import": made.object(imports.Report, dry_run={"type": "boolean"}),
+        "export": _object({"issues": {"type": "integer"}, "file": _text()}),
+        "snapshot": made.of(folder.Done),
         "gc": _list(_FREE),
         "up": {"anyOf": [run, _object({"pid": {"type": "integer"}, "log": _text()})]},
         "demo": run,

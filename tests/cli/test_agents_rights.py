@@ -16,6 +16,7 @@ FORBIDDEN = [
     "publish",
     "init --force",
     "doctor --rebuild",
+    "import -",
 ]
 
 

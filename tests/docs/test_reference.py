@@ -137,6 +137,10 @@ def test_what_changes_issues_fits_the_schema(bench: Workbench) -> None:
     _asked(bench, "issue close", one)
     _asked(bench, "issue reopen", one)
     _asked(bench, "completion", "bash")
+    _asked(bench, "export", "--to", "beads", "-o", "issues.jsonl")
+    assert _asked(bench, "import", "issues.jsonl", "--dry-run")["dry_run"] is True
+    assert _asked(bench, "snapshot", "pages")["written"] == 4
+    _asked(bench, "gc")
     _asked(bench, "doctor", "--rebuild")
 
 

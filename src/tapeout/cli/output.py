@@ -86,6 +86,16 @@ def error_data(error: TapeoutError) -> dict[str, Any]:
     return said
 
 
+def write_raw(text: str) -> None:
+    """Print a piece of something long, as it is; whoever makes it takes care that nothing in it commands a terminal.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        Unwritable: it cannot be written, such as on a full disk.
+    """
+    _write(text)
+
+
 def flush() -> None:
     """Bring out what was printed.
 

@@ -29,6 +29,7 @@ from tapeout.tracker.finding import FindCommands
 from tapeout.tracker.issues import Draft, IssueCommands
 from tapeout.tracker.queries import Counts, Filter
 from tapeout.tracker.reports import ReportCommands
+from tapeout.tracker.transfers import TransferCommands
 
 if TYPE_CHECKING:
     from typing import Self
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands):
+class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands, TransferCommands):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.at(folder, actor)`.
 
     Every method that changes something is one transaction, and its changes go to git when the tracker is closed.

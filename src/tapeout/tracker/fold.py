@@ -46,7 +46,11 @@ FIELDS: dict[str, tuple[type, ...]] = {
 
 _Applier = Callable[[sqlite3.Connection, Operation], None]
 
-_NONSENSE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+NONSENSE = (
+    LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+    sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError,
+)  # fmt: skip
+"""What applying an operation raises whose data makes no sense to this version."""
 
 
 def apply(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -62,7 +66,7 @@ def apply_logged(connection: sqlite3.Connection, operation: Operation) -> bool:
     connection.execute("SAVEPOINT operation")
     try:
         apply(connection, operation)
-    except (*_NONSENSE, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError):
+    except NONSENSE:
         connection.execute("ROLLBACK TO operation")
         return False
     finally:
@@ -135,8 +139,9 @@ def _created(connection: sqlite3.Connection, operation: Operation) -> None:
         f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
         (operation.issue, _who(operation), when, operation.clock, when, *columns.values()),
     )
-    for label in data.get("labels", ()):
-        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, label))
+    if "labels" in data:
+        rows = [(operation.issue, label) for label in data["labels"]]
+        connection.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", rows)
     for target, kind in data.get("dependencies", ()):
         _insert_dependency(connection, operation, target, kind)
 
@@ -211,8 +216,8 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
             data["name"],
             data["blob"],
             data["size"],
-            operation.actor,
-            operation.at,
+            _who(operation),
+            _when(operation),
             operation.clock,
         ),
     )
@@ -360,7 +365,7 @@ def _change_moved(connection: sqlite3.Connection, operation: Operation) -> None:
 def _change_landed(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     _update(connection, "changes", operation, data["change"], {"state": "landed"})
-    _closed(connection, operation._replace(data={"resolution": "landed"}))
+    _closed(connection, operation._replace(data={**data, "resolution": "landed"}))
     _set(connection, operation, landed_commit=data["commit"])
 
 

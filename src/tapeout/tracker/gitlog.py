@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
-from tapeout.tracker.operations import Operation, decode, encode
+from tapeout.tracker.operations import Operation, decode_lines, encode
 
 if TYPE_CHECKING:
     import pygit2
@@ -91,8 +91,7 @@ def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:
     import pygit2
 
     try:
-        for line in _lines(commit):
-            yield decode(line)
+        yield from decode_lines(_lines(commit))
     except (ValueError, KeyError, pygit2.GitError) as error:
         raise Damaged(f"log commit {commit.id} cannot be read: {error}") from error
 

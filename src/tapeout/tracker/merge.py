@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, knowledge, waiting
+from tapeout.tracker import bulk, fold, knowledge, waiting
 from tapeout.tracker.operations import Operation, encode_data
 
 CLOCK_TRUST_SECONDS = 86_400.0
@@ -85,8 +85,7 @@ def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation])
 def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
     """Store and apply all operations of a tracker, in the order of the fold, in an empty index."""
     store(connection, operations)
-    for operation in operations:
-        fold.apply_logged(connection, operation)
+    bulk.apply_log(connection, operations)
     waiting.settle_all(connection)
     _follow_clock(connection, operations, now)
     _note_heard(connection, operations)

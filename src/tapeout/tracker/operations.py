@@ -6,6 +6,8 @@ written. Operations of all replicas are ordered by `(clock, id)`; that order is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 
@@ -80,20 +82,40 @@ def decode(line: str) -> Operation:
         ValueError: the line is not an operation.
     """
     try:
-        operation = Operation(*json.loads(line))
-        act = operation.act or operation.number
+        operation = _checked(json.loads(line))
         if "\\ud" in line or "\\uD" in line:
             encode(operation).encode()  # half of a surrogate pair can be stored nowhere
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an operation: {line[:80]!r}") from error
-    texts = (operation.id, operation.actor, operation.issue, operation.kind)
+    return operation
+
+
+def decode_lines(lines: Sequence[str]) -> list[Operation]:
+    """Parse lines of the git log, the same as `decode` does one by one.
+
+    Raises:
+        ValueError: one of them is not an operation.
+    """
+    text = ",\n".join(lines)
+    try:
+        if "\\ud" not in text and "\\uD" not in text:
+            found = [_checked(fields) for fields in json.loads(f"[{text}]")]
+            if len(found) == len(lines):
+                return found
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        pass  # one by one, the error names the line
+    return [decode(line) for line in lines]
+
+
+def _checked(fields: list[Any]) -> Operation:
+    operation = Operation(*fields)
     sound = (
-        all(isinstance(text, str) for text in texts)
+        type(operation.id) is type(operation.actor) is type(operation.issue) is type(operation.kind) is str
         and type(operation.clock) is int
         and 0 <= operation.clock < _CLOCK_LIMIT
         and isinstance(operation.data, dict)
-        and type(act) is int
+        and type(operation.act) is int
     )
     if not sound:
-        raise ValueError(f"not an operation: {line[:80]!r}")
-    return operation._replace(act=act)
+        raise ValueError("a field is of the wrong type")
+    return operation if operation.act else operation._replace(act=operation.number)

@@ -8,7 +8,7 @@ import time
 
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, gitlog, merge, outbox, schema
+from tapeout.tracker import bulk, fold, gitlog, merge, outbox, schema
 from tapeout.tracker.operations import Operation
 
 
@@ -40,6 +40,7 @@ def rebuild(paths: StatePaths) -> int:
 def _rebuild_locked(paths: StatePaths) -> int:
     settings: list[tuple[str, str]] = []
     with contextlib.ExitStack() as stack:
+        stack.enter_context(bulk.without_garbage_collection())
         stack.enter_context(outbox.flush_lock_patiently(paths))
         gitlog.adopt_old_place(paths)
         if os.path.exists(paths.tracker_db):

@@ -130,6 +130,17 @@ CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER
 """
 
 
+_META: tuple[tuple[str, str | int], ...] = (
+    ("replica", ""),
+    ("number", 0),
+    ("clock", 0),
+    ("flushed", 0),
+    ("file", 0),
+    ("heard", ""),
+)
+"""What an empty index says of itself."""
+
+
 class Outdated(EnvironmentProblem):
     """The index was written by an older version: it is made again from git."""
 
@@ -282,15 +293,13 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
             os.unlink(temporary + ending)
     connection = sqlite3.connect(temporary, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = MEMORY")
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         with transaction(connection, temporary):
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("replica", ""), ("number", 0), ("clock", 0), ("flushed", 0), ("file", 0), ("heard", "")],
-            )
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", _META)
             new_replica(connection)
             fill(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
         raise translate(error, path) from error
     finally:
@@ -300,6 +309,14 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.rename(path + ending, f"{path}.damaged{ending}")
     os.rename(temporary, path)
+
+
+def scratch() -> sqlite3.Connection:
+    """An empty index in memory: for a fold that nobody keeps."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", _META)
+    return connection
 
 
 def new_replica(connection: sqlite3.Connection) -> str:
