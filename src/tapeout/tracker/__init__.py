@@ -19,10 +19,14 @@ whole, with one line), a worker comes back after its lease was taken over (its w
 from __future__ import annotations
 
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.tracker.attachments import AttachmentCommands
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
+from tapeout.tracker.edits import EditCommands
+from tapeout.tracker.fields import Draft
 from tapeout.tracker.finding import FindCommands
-from tapeout.tracker.issues import Draft, IssueCommands
+from tapeout.tracker.issues import IssueCommands
+from tapeout.tracker.past import PastCommands
 from tapeout.tracker.queries import Counts, Filter
 from tapeout.tracker.reports import ReportCommands
 
@@ -31,7 +35,16 @@ if TYPE_CHECKING:
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands):
+class Tracker(
+    IssueCommands,
+    EditCommands,
+    AttachmentCommands,
+    PastCommands,
+    AttemptCommands,
+    ChangeCommands,
+    FindCommands,
+    ReportCommands,
+):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.open(paths, actor)`."""
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:

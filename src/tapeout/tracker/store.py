@@ -32,6 +32,7 @@ class Store:
         self.actor = actor
         self._connection, self._file = _open(paths)
         self._wrote = False
+        self._rehearsing = False
         self._act = 0
 
     @classmethod
@@ -114,6 +115,15 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """What is written inside is checked and answered as ever, and then not done."""
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction; listeners are woken after it."""
         written = False
@@ -121,12 +131,20 @@ class Store:
             with schema.transaction(self._connection, self.paths.tracker_db):
                 if self._is_current():  # looked at with the write lock held: nobody replaces it now
                     self._act = 0
-                    yield
+                    with self._taken_back() if self._rehearsing else contextlib.nullcontext():
+                        yield
                     written = True
             if not written:
                 self._reopen()
-        self._wrote = True
-        doorbell.ring(self.paths.bells)
+        if not self._rehearsing:
+            self._wrote = True
+            doorbell.ring(self.paths.bells)
+
+    @contextlib.contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT rehearsal")
+        yield
+        self._connection.execute("ROLLBACK TO rehearsal")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -159,13 +177,13 @@ class Store:
         return self._write(issue, kind, data, meta)
 
     def _write(self, issue: str, kind: str, data: dict[str, Any], meta: dict[str, Any]) -> Operation:
-        text = _storable(encode_data(data))
+        text = storable(encode_data(data))
         replica, number = self._next_number(meta)
         clock = self._next_clock(issue)
         self._act = self._act or number
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
-            f"{replica}.{number}", clock, _storable(self.actor), issue, kind, json.loads(text), self._act
+            f"{replica}.{number}", clock, storable(self.actor), issue, kind, json.loads(text), self._act
         )
         self._connection.execute(
             "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -239,7 +257,7 @@ def _identity(path: str) -> _Identity | None:
     return status.st_dev, status.st_ino
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """`text` with what is not valid Unicode, such as an odd file name, replaced by question marks."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
