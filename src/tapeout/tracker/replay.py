@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    Registers = dict[str, Any]
+    """What an issue's operations can change, by name: fields, `status`, `resolution` and `landed_commit` as the index
+    holds them; the sets as tuples; the lease as owner and token."""
+
 _STATE = ("status", "resolution", "landed_commit")
 SETS = ("labels", "dependencies", "comments", "attachments")
 """Registers that hold several elements: each is added or removed by itself."""
 
 LEASE = "lease"
-
-Registers = dict[str, Any]
-"""What an issue's operations can change, by name: fields, `status`, `resolution` and `landed_commit` as the index holds
-them; the sets as tuples; the lease as owner and token."""
 
 
 class Step(NamedTuple):

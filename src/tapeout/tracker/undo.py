@@ -10,13 +10,14 @@ import time
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import fold
-from tapeout.tracker.replay import LEASE, Registers, Step, replay
+from tapeout.tracker.replay import LEASE, Step, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from tapeout.tracker.operations import Operation
+    from tapeout.tracker.replay import Registers
 
 _FOR_GOOD = {
     "attempt-started": "attempts happened",
