@@ -8,8 +8,9 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
+from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
-from tapeout.tracker import figures, finding, imports, model, prime, queries, reasons, reports, sync
+from tapeout.tracker import figures, finding, history, imports, model, prime, queries, reasons, reports, sync, undo
 from tapeout.tracker.transfer import folder
 
 Schema = dict[str, Any]
@@ -57,7 +58,7 @@ class Definitions:
             self.known[name] = self.object(kind)
         return {"$ref": f"#/$defs/{name}"}
 
-    def object(self, kind: type, **more: Schema) -> Schema:
+    def object(self, kind: type, /, **more: Schema) -> Schema:
         """A NamedTuple or dataclass as an object that has all of its fields, and more."""
         node = _class_node(kind)
         docs, names = dict(_documented(node)), _names(kind)
@@ -130,6 +131,8 @@ def _text() -> Schema:
     return {"type": "string"}
 
 
+_FREE_SETTING: dict[str, Schema] = {"actor": {"type": "string"}, "at": {"type": "number"}}
+
 _FREE: Schema = {"type": "object"}
 """Not described further."""
 
@@ -139,14 +142,26 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
     made = Definitions()
     state = {"enum": [*OPEN_STATES, *get_args(_aliases()["Resolution"]), "closed"]}
     issue_lists: dict[str, Any] = {
-        "dependencies": model.Dependency, "comments": model.Comment, "attempts": model.Attempt, "changes": model.Change,
+        "dependencies": model.Dependency, "attachments": model.Attachment, "comments": model.Comment,
+        "attempts": model.Attempt, "changes": model.Change,
     }  # fmt: skip
     named: dict[str, Schema] = {
         "error": _ERROR,
         "listedIssue": made.object(model.Issue, state=state),
         "shownIssue": made.object(
-            model.Issue, state=state, **{name: _list(made.of(kind)) for name, kind in issue_lists.items()}
+            model.Issue,
+            state=state,
+            **{name: _list(made.of(kind)) for name, kind in issue_lists.items()},
+            children=_list(_object({"id": _text(), "title": _text(), "state": _text()})),
+            progress={
+                "description": "Of its children; null where it has none and is no epic.",
+                "anyOf": [_object({"closed": {"type": "integer"}, "total": {"type": "integer"}}), {"type": "null"}],
+            },
         ),
+        "link": {
+            **made.object(model.Dependency, kind={"enum": list(KINDS)}),
+            "description": "A dependency, or with the kind parent an issue and its parent.",
+        },
         "hit": made.object(finding.Hit, issue={"$ref": "#/$defs/listedIssue"}),
         "epic": made.object(reports.Epic, percent={"type": "integer"}, closable={"type": "boolean"}),
         "verdict": _VERDICT,
@@ -164,19 +179,25 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
     }  # fmt: skip
     issue, shown = {"$ref": "#/$defs/listedIssue"}, {"$ref": "#/$defs/shownIssue"}
     verdict, run = {"$ref": "#/$defs/verdict"}, {"$ref": "#/$defs/run"}
-    dependency, lease = made.of(model.Dependency), made.of(model.Lease)
+    lease = made.of(model.Lease)
     counts = made.object(queries.Counts)["properties"]
     commands: dict[str, Schema] = {
         "issue new": {"anyOf": [issue, _list(issue)]},
         "issue list": _list(issue),
         "issue show": shown,
-        "issue edit": issue,
-        "issue close": issue,
-        "issue reopen": issue,
-        "issue comment": made.of(model.Comment),
-        "issue dep add": dependency,
-        "issue dep remove": dependency,
-        "issue dep list": _list(dependency),
+        **{f"issue {verb}": {"anyOf": [issue, _list(issue)]} for verb in ("edit", "close", "reopen")},
+        "issue comment": {"anyOf": [made.of(model.Comment), _list(made.of(model.Comment))]},
+        "issue dep add": {"$ref": "#/$defs/link"},
+        "issue dep remove": {"$ref": "#/$defs/link"},
+        "issue dep list": _list({"$ref": "#/$defs/link"}),
+        "issue history": _list(made.of(history.Entry)),
+        "issue blame": made.object(
+            history.Blame, lines=_list(_object({"line": _text(), **_FREE_SETTING}) | {"additionalProperties": True})
+        ),
+        "issue undo": {"anyOf": [made.of(undo.Act), _list(made.of(undo.Act))]},
+        **{f"issue {verb}": made.of(model.Attachment) for verb in ("attach", "detach")},
+        "issue attachments": _list(made.of(model.Attachment)),
+        "issue attachment": made.object(model.Attachment, file=_text()),
         "ready": _list(issue),
         "blocked": _list(made.of(reasons.Obstacle)),
         "stale": _list(issue),

@@ -8,12 +8,10 @@ import pytest
 
 from tapeout import __version__
 from tapeout.cli.commands import COMMANDS
+from tapeout.cli.issue import COMMANDS as ISSUE_COMMANDS
 from tests.cli.conftest import Cli
 
-GROUPS = {
-    "issue": ("new", "list", "epics", "show", "edit", "close", "reopen", "comment", "dep"),
-    "gate": ("run", "show"),
-}
+GROUPS = {"issue": tuple(command.name for command in ISSUE_COMMANDS), "gate": ("run", "show")}
 HELP = [
     [],
     *([command.name] for command in COMMANDS),
@@ -147,7 +145,7 @@ def test_dependencies(cli: Cli) -> None:
     assert cli("issue", "dep", "add", second, first).out == f"{second} depends on {first} (blocks)\n"
     assert cli("issue", "dep", "add", first, second).code == 5
     assert cli("issue", "dep", "list", first, "--json").data == [
-        {"issue": second, "target": first, "kind": "blocks"},
+        {"issue": second, "target": first, "kind": "blocks", "ignored": False},
     ]
     assert f"waits for {first}" in cli("issue", "show", second).out
     assert f"{second} waits for this" in cli("issue", "show", first).out

@@ -14,7 +14,7 @@ RAW = [b"\x1b", b"\x07", b"\xc2\x9b", b"\x7f", b"\x08", b"\r", "\u202e".encode()
 
 
 def test_control_sequences_are_never_printed_raw(cli: Cli) -> None:
-    identity = cli.new("one", "--body", "-", "--acceptance", EVIL, "--agent", EVIL, stdin=EVIL.encode())
+    identity = cli.new("one", "--body", "-", "--acceptance", EVIL, "--design", EVIL, stdin=EVIL.encode())
     cli("issue", "comment", identity, EVIL, env={"TAPEOUT_ACTOR": EVIL})
     cli("claim", identity, "--as", EVIL)
     for words in (

@@ -289,7 +289,7 @@ def test_events_as_they_happen(cli: Cli) -> None:
 
 
 def test_nothing_of_an_issue_commands_the_terminal(cli: Cli, tmp_path: Path) -> None:
-    identity = cli.new("one", "--body", EVIL, "--type", "epic", "--assignee", EVIL)
+    identity = cli.new("one", "--body", EVIL, "--type", "epic", "--design", EVIL)
     cli.new("two", "--depends-on", identity, "--parent", identity)
     cli("claim", identity, "--as", EVIL)
     for words in (

@@ -54,7 +54,9 @@ def test_what_both_accept_means_the_same(words: list[str]) -> None:
     [
         "issue new Title", "issue new Title --body - --label a --label b --priority 0 --type bug --json",
         "issue list --status all --limit 0", "issue show abc --json", "issue edit abc --title=x",
-        "issue edit --title x abc", "issue close abc --as wontfix --note why", "issue dep add abc --kind related def",
+        "issue edit --title x abc", "issue close abc --as wontfix --note why",
+        "issue edit abc --priority 1 def", "issue comment abc def text", "issue comment abc --json text",
+        "issue close --query status:open --dry-run", "issue dep add abc --kind related def",
         "ready", "ready --limit 5", "claim abc --as me", "claim --next --lease 60 --json", "release abc", "logs abc -f",
     ],
 )  # fmt: skip

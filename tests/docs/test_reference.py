@@ -126,6 +126,19 @@ def test_what_changes_issues_fits_the_schema(bench: Workbench) -> None:
     _asked(bench, "issue dep add", two, one)
     assert _asked(bench, "issue dep list", two)
     _asked(bench, "issue dep remove", two, one)
+    _asked(bench, "issue dep add", two, one, "--kind", "parent")
+    assert _asked(bench, "issue show", one)["progress"] == {"closed": 0, "total": 1}
+    assert isinstance(_asked(bench, "issue edit", one, two, "--priority", "1"), list)
+    assert _asked(bench, "issue history", one)
+    assert _asked(bench, "issue blame", one, "priority")["settings"]
+    _asked(bench, "issue edit", one, "--body", "one\ntwo")
+    assert _asked(bench, "issue blame", one, "body")["lines"]
+    assert _asked(bench, "issue undo", "--list")
+    _asked(bench, "issue undo")
+    _asked(bench, "issue attach", one, "plan.md")
+    assert _asked(bench, "issue attachments", one)
+    _asked(bench, "issue attachment", one, "plan.md", "-o", "copy.md")
+    _asked(bench, "issue detach", one, "plan.md")
     assert _asked(bench, "claim", one, "--as", "ada")["owner"] == "ada"
     assert {issue["state"] for issue in _asked(bench, "issue list")} == {"leased", "ready"}
     assert _asked(bench, "status")["counts"]["leased"] == 1

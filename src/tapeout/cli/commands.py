@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
         prog: str
 
+        gathers_positionals: bool
+        """Let options stand between positional arguments, of which there may be many."""
+
         def add_argument(self, *names: str, **settings: Any) -> Any:
             """A positional argument or an option."""
 
@@ -51,7 +54,7 @@ COMMANDS = (
     Command("logs", "logs", "what happened, to one issue or attempt or all"),
     Command("attach", "terminals", "watch a worker's terminal live"),
     Command("replay", "terminals", "replay a worker's terminal recording"),
-    Command("issue", "issue", "new, list, epics, show, edit, close, reopen, comment, dep"),
+    Command("issue", "issue", "new, list, show, edit, close, comment, dep, history, undo, attach and more"),
     Command("search", "search", "find issues by words, best first"),
     Command("ready", "ready", "issues that could be started now"),
     Command("blocked", "blocked", "what waits for what, down to the cause"),

@@ -29,7 +29,7 @@ def _demo(arguments: argparse.Namespace) -> Result:
     from tapeout import demo
     from tapeout.base.paths import find_repository, state_paths
     from tapeout.cli.context import Context
-    from tapeout.cli.issue import file_issues
+    from tapeout.cli.issue_new import file_issues
     from tapeout.cli.up import run_data, run_floor, run_text
     from tapeout.tracker import Tracker
 

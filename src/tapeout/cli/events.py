@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.tracker.fold import FIELDS
 from tapeout.tracker.model import Event
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ def _noted(data: dict[str, Any]) -> str:
 
 _DESCRIBERS: dict[str, _Describe] = {
     "created": lambda data: f"filed: {data['title']}",
-    "fields-set": lambda data: f"changed {', '.join(data)}",
+    "fields-set": lambda data: f"changed {', '.join(name for name in data if name in FIELDS)}",
     "commented": lambda data: f"comment: {data['text'].splitlines()[0][:100]}",
     "closed": lambda data: f"closed as {data['resolution']}",
     "reopened": lambda _: "reopened",
+    "attached": lambda data: f"attached {data['name']} ({data['size']:,} bytes)",
+    "detached": lambda data: f"detached {data['name']}",
     "claimed": lambda data: "" if data["owner"].startswith(("a-", "salvage:")) else f"claimed by {data['owner']}",
     "gave-up": lambda data: f"given up, needs a person: {data['reason']}",
     "attempt-started": lambda data: f"{data['attempt']}: attempt {data['number']} by {data['agent']}",

@@ -173,8 +173,11 @@ def terminal_width() -> int:
 
 
 def clock(at: float) -> str:
-    """Local time of a moment, for people."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    """Local time of a moment, for people; one beyond the calendar, which another clone may have sent, as a number."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    except (OverflowError, ValueError, OSError):
+        return f"{at:g}"
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,8 @@ class Parser(argparse.ArgumentParser):
         # An abbreviation that is accepted today is ambiguous or another option tomorrow.
         super().__init__(**options, allow_abbrev=False)
         self._fill = fill
+        self.gathers_positionals = False
+        """As `Describes` has it: `argparse` alone looks for all positional arguments in the first group of them."""
 
     def filled(self) -> "Parser":
         """This parser with its arguments."""
@@ -35,11 +37,12 @@ class Parser(argparse.ArgumentParser):
         """Add the arguments, then parse."""
         self.filled()
         if not self._query:
-            return super().parse_known_args(args, namespace)
+            words = self._gathered(args) if self.gathers_positionals and args is not None else args
+            return super().parse_known_args(words, namespace)
         found, rest = super().parse_known_args(self._guarded(args or ()), namespace)
         # Words after an option: argparse takes one run of them only.
-        words = [word for word in rest if not word.startswith("--")]
-        setattr(found, self._query, [*getattr(found, self._query), *words])
+        later = [word for word in rest if not word.startswith("--")]
+        setattr(found, self._query, [*getattr(found, self._query), *later])
         return found, [word for word in rest if word.startswith("--")]
 
     def add_query(self, name: str, help: str) -> None:  # noqa: A002 - as argparse calls it
@@ -57,6 +60,23 @@ class Parser(argparse.ArgumentParser):
             guarded.append(f" {word}" if is_ours and option is None else word)
             takes_value = option is not None and option.nargs is None
         return guarded
+
+    def _gathered(self, words: Sequence[str]) -> list[str]:
+        """The same words, options with their values first."""
+        options: list[str] = []
+        plain: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                plain += [word, *rest]
+            elif not word.startswith("-") or word == "-":
+                plain.append(word)
+            else:
+                options.append(word)
+                action = self._option_string_actions.get(word)
+                if action is not None and action.nargs is None:
+                    options += [value for value in [next(rest, None)] if value is not None]
+        return [*options, *plain]
 
     def error(self, message: str) -> NoReturn:
         """Raise the error.

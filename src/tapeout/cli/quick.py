@@ -43,6 +43,7 @@ class _Reader:
 
     def __init__(self, prog: str) -> None:
         self.prog = prog
+        self.gathers_positionals = False
         self._positionals: list[_Argument] = []
         self._options: dict[str, _Argument] = {}
         self._defaults: dict[str, Any] = {}
@@ -91,7 +92,7 @@ class _Reader:
             if not _is_plain(word):
                 option = word
                 self._read_option(word, rest, values)
-            elif option and any(argument.optional for argument in self._positionals):
+            elif option and not self.gathers_positionals and any(one.optional for one in self._positionals):
                 raise _UnusualError  # versions of argparse differ in what belongs to an optional one after an option
             else:
                 plain.append(word)
@@ -110,7 +111,7 @@ class _Reader:
         values[argument.dest] = [*(values[argument.dest] or ()), value] if argument.appends else value
 
     def _read_positionals(self, plain: Sequence[str], values: dict[str, Any]) -> None:
-        if any(argument.many for argument in self._positionals):
+        if self._positionals and self._positionals[0].many:
             self._read_many(plain, values)
             return
         needed = sum(not argument.optional for argument in self._positionals)
@@ -120,11 +121,14 @@ class _Reader:
             values[argument.dest] = argument.value(word)
 
     def _read_many(self, plain: Sequence[str], values: dict[str, Any]) -> None:
-        """An argument of any number of words, where it is the only one."""
+        """An argument of any number of words; those after it, of one word each, take the last ones."""
         (argument, *others) = self._positionals
-        if others or (argument.needs_one and not plain):
+        number = len(plain) - len(others)
+        if any(other.optional for other in others) or number < argument.needs_one:
             raise _UnusualError
-        values[argument.dest] = [argument.value(word) for word in plain]
+        values[argument.dest] = [argument.value(word) for word in plain[:number]]
+        for other, word in zip(others, plain[number:], strict=True):
+            values[other.dest] = other.value(word)
 
 
 class _Argument:

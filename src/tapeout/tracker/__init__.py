@@ -23,10 +23,14 @@ from tapeout.base import caller
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import find_repository, state_paths
 from tapeout.tracker import queries
+from tapeout.tracker.attachments import AttachmentCommands
 from tapeout.tracker.attempts import AttemptCommands
 from tapeout.tracker.changes import ChangeCommands
+from tapeout.tracker.edits import EditCommands
+from tapeout.tracker.fields import Draft
 from tapeout.tracker.finding import FindCommands
-from tapeout.tracker.issues import Draft, IssueCommands
+from tapeout.tracker.issues import IssueCommands
+from tapeout.tracker.past import PastCommands
 from tapeout.tracker.queries import Counts, Filter
 from tapeout.tracker.reports import ReportCommands
 from tapeout.tracker.transfers import TransferCommands
@@ -40,7 +44,17 @@ if TYPE_CHECKING:
     from tapeout.tracker.sync import SyncReport
 
 
-class Tracker(IssueCommands, AttemptCommands, ChangeCommands, FindCommands, ReportCommands, TransferCommands):
+class Tracker(
+    IssueCommands,
+    EditCommands,
+    AttachmentCommands,
+    PastCommands,
+    AttemptCommands,
+    ChangeCommands,
+    FindCommands,
+    ReportCommands,
+    TransferCommands,
+):
     """Everything that can be done to the tracker of one repository. Open it with `Tracker.at(folder, actor)`.
 
     Every method that changes something is one transaction, and its changes go to git when the tracker is closed.

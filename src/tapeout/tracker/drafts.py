@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import yaml
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker.issues import Draft, checked_draft
+from tapeout.tracker.fields import Draft, checked_draft, parse_minutes
 from tapeout.tracker.model import DependencyKind, IssueType
 
 _FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*$|(~{3,}))")
@@ -203,18 +203,6 @@ def _estimate(value: str | None, where: str) -> int | None:
         return parse_minutes(value)
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}") from error
-
-
-def parse_minutes(text: str) -> int:
-    """Minutes from a number of them, or from a length of time such as `90m`, `4h` or `2d` (days of 24 hours).
-
-    Raises:
-        UsageError: it is neither.
-    """
-    match = re.fullmatch(r"(\d{1,9})([mhd]?)", text.strip(), re.ASCII)
-    if match is None:
-        raise UsageError(f"{text!r} is not an estimate: use 90m, 4h or 2d")
-    return int(match[1]) * {"": 1, "m": 1, "h": 60, "d": 1440}[match[2]]
 
 
 def _moment(matter: dict[str, Any], key: str, where: str) -> float | None:

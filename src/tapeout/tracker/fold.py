@@ -213,9 +213,9 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            data["name"],
-            data["blob"],
-            data["size"],
+            checked_value("title", data["name"]),
+            checked_value("title", data["blob"]),
+            checked_value("estimate_minutes", data["size"]) or 0,
             _who(operation),
             _when(operation),
             operation.clock,

@@ -51,6 +51,11 @@ class Operation(NamedTuple):
         return int(self.id.rpartition(".")[2])
 
     @property
+    def act_id(self) -> str:
+        """Id of the first operation of its act."""
+        return f"{self.replica}.{self.act or self.number}"
+
+    @property
     def order(self) -> tuple[int, str]:
         """Its place in the fold, the same on every replica."""
         return self.clock, self.id

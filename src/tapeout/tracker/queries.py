@@ -9,7 +9,17 @@ from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.fold import from_row
-from tapeout.tracker.model import CLOCK_SKEW_SECONDS, Attempt, Change, Comment, Dependency, DependencyKind, Event, Issue
+from tapeout.tracker.model import (
+    CLOCK_SKEW_SECONDS,
+    Attachment,
+    Attempt,
+    Change,
+    Comment,
+    Dependency,
+    DependencyKind,
+    Event,
+    Issue,
+)
 
 if TYPE_CHECKING:
     from typing import Any
@@ -256,6 +266,14 @@ def comments(connection: sqlite3.Connection, identity: str) -> list[Comment]:
         "SELECT id, actor, at, text FROM comments WHERE issue = ? ORDER BY clock, id", (identity,)
     )
     return [Comment(*row) for row in rows]
+
+
+def attachments(connection: sqlite3.Connection, identity: str) -> list[Attachment]:
+    """Files attached to an issue, oldest first."""
+    rows = connection.execute(
+        f"SELECT {', '.join(Attachment._fields)} FROM attachments WHERE issue = ? ORDER BY clock, id", (identity,)
+    )
+    return [Attachment(*row) for row in rows]
 
 
 def attempts(connection: sqlite3.Connection, *, issue: str | None = None, running: bool = False) -> list[Attempt]:

@@ -145,6 +145,13 @@ class Outdated(EnvironmentProblem):
     """The index was written by an older version: it is made again from git."""
 
 
+def in_memory() -> sqlite3.Connection:
+    """An empty index that nobody else sees and that ends with its connection."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(_TABLES)
+    return connection
+
+
 def connect(path: str) -> sqlite3.Connection:
     """Open the index, creating it when it is missing.
 

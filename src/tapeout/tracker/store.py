@@ -35,6 +35,7 @@ class Store:
         self.actor = actor
         self._connection, self._file = _open(paths)
         self._wrote = False
+        self._rehearsing = False
         self._act = 0
 
     @classmethod
@@ -117,6 +118,15 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """What is written inside is checked and answered as ever, and then not done."""
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction; listeners are woken after it."""
         written = False
@@ -124,12 +134,20 @@ class Store:
             with schema.transaction(self._connection, self.paths.tracker_db):
                 if self._is_current():  # looked at with the write lock held: nobody replaces it now
                     self._act = 0
-                    yield
+                    with self._taken_back() if self._rehearsing else contextlib.nullcontext():
+                        yield
                     written = True
             if not written:
                 self._reopen()
-        self._wrote = True
-        doorbell.ring(self.paths.bells)
+        if not self._rehearsing:
+            self._wrote = True
+            doorbell.ring(self.paths.bells)
+
+    @contextlib.contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT rehearsal")
+        yield
+        self._connection.execute("ROLLBACK TO rehearsal")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -166,13 +184,13 @@ class Store:
             self._write("", knowledge.KIND, json.loads(meta["heard"]), meta)
 
     def _write(self, issue: str, kind: str, data: dict[str, Any], meta: dict[str, Any]) -> Operation:
-        text = _storable(encode_data(data))
+        text = storable(encode_data(data))
         replica, number = self._next_number(meta)
         clock = self._next_clock(issue)
         self._act = self._act or number
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
-            f"{replica}.{number}", clock, _storable(self.actor), issue, kind, json.loads(text), self._act
+            f"{replica}.{number}", clock, storable(self.actor), issue, kind, json.loads(text), self._act
         )
         self._connection.execute(
             "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -197,7 +215,7 @@ class Store:
         clock = self._tick()
         numbering = bulk.Numbering(self._connection, replica, number - 1, clock - 1, self._act)
         stored = (self._stored(entry) for entry in itertools.chain((first,), rest))
-        count = bulk.add(self._connection, numbering, _storable(self.actor), stored)
+        count = bulk.add(self._connection, numbering, storable(self.actor), stored)
         self._act = numbering.act
         self._connection.executemany(
             "UPDATE meta SET value = ? WHERE key = ?", [(numbering.number, "number"), (numbering.clock, "clock")]
@@ -209,9 +227,9 @@ class Store:
         """An operation to be written and its data as JSON; what is folded is what that JSON says."""
         issue, kind, data = entry
         text = encode_data(data)
-        if text.isascii() or _storable(text) == text:
+        if text.isascii() or storable(text) == text:
             return entry, text
-        return (issue, kind, json.loads(_storable(text))), _storable(text)
+        return (issue, kind, json.loads(storable(text))), storable(text)
 
     def _meta(self) -> dict[str, Any]:
         rows = self._connection.execute(
@@ -278,7 +296,7 @@ def _identity(path: str) -> _Identity | None:
     return status.st_dev, status.st_ino
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """`text` with what is not valid Unicode, such as an odd file name, replaced by question marks."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker.issues import MAX_LABEL, MAX_TITLE
+from tapeout.tracker.fields import MAX_LABEL, MAX_TITLE
 from tapeout.tracker.model import ISSUE_TYPES, PRIORITIES
 from tapeout.tracker.store import checked_text
 
