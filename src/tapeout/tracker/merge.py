@@ -70,16 +70,16 @@ def _apply(
 def _follow_clock(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
     clocks = [operation.clock for operation in operations if operation.at <= now + CLOCK_TRUST_SECONDS]
     if clocks:
-        connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'clock'", (max(clocks),))
+        connection.execute("UPDATE replica SET clock = max(clock, ?)", (max(clocks),))
 
 
 def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation]) -> None:
     """Remember for the next operation of our own what it is written in knowledge of."""
-    text = connection.execute("SELECT value FROM meta WHERE key = 'heard'").fetchone()[0]
+    text = connection.execute("SELECT heard FROM replica").fetchone()[0]
     heard = json.loads(text) if text else {}
     heard |= knowledge.newest_numbers(operations)
     if heard:
-        connection.execute("UPDATE meta SET value = ? WHERE key = 'heard'", (json.dumps(heard),))
+        connection.execute("UPDATE replica SET heard = ?", (json.dumps(heard),))
 
 
 def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:

@@ -23,6 +23,10 @@ REPLICA_LENGTH = 12
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
+CREATE TABLE replica(
+  name TEXT NOT NULL, number INTEGER NOT NULL, clock INTEGER NOT NULL, file INTEGER NOT NULL, heard TEXT NOT NULL
+);
+
 CREATE TABLE own_replicas(name TEXT PRIMARY KEY) WITHOUT ROWID;
 
 CREATE TABLE operations(
@@ -130,15 +134,11 @@ CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER
 """
 
 
-_META: tuple[tuple[str, str | int], ...] = (
-    ("replica", ""),
-    ("number", 0),
-    ("clock", 0),
-    ("flushed", 0),
-    ("file", 0),
-    ("heard", ""),
-)
-"""What an empty index says of itself."""
+_EMPTY = """
+INSERT INTO meta VALUES ('flushed', 0);
+INSERT INTO replica VALUES ('', 0, 0, 0, '');
+"""
+"""What an index without operations says of itself."""
 
 
 class Outdated(EnvironmentProblem):
@@ -301,9 +301,8 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
     connection = sqlite3.connect(temporary, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = MEMORY")
-        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {_TABLES} {_EMPTY} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         with transaction(connection, temporary):
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", _META)
             new_replica(connection)
             fill(connection)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -321,15 +320,14 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
 def scratch() -> sqlite3.Connection:
     """An empty index in memory: for a fold that nobody keeps."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", _META)
+    connection.executescript(f"BEGIN; {_TABLES} {_EMPTY} COMMIT;")
     return connection
 
 
 def new_replica(connection: sqlite3.Connection) -> str:
     """Give the index a name of its own, under which it writes operations from now on."""
     name = new_id(REPLICA_LENGTH)
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'replica'", (name,))
+    connection.execute("UPDATE replica SET name = ?, number = 0", (name,))
     connection.execute("INSERT INTO own_replicas VALUES (?)", (name,))
     return name
 

@@ -173,24 +173,20 @@ class Store:
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
-        meta = self._meta()
-        self._tell_heard(meta)
-        return self._write(issue, kind, data, meta)
-
-    def _tell_heard(self, meta: dict[str, Any]) -> None:
-        """Before an operation of ours: what of others it is written in knowledge of."""
-        if meta["heard"]:
-            self._connection.execute("UPDATE meta SET value = '' WHERE key = 'heard'")
-            self._write("", knowledge.KIND, json.loads(meta["heard"]), meta)
-
-    def _write(self, issue: str, kind: str, data: dict[str, Any], meta: dict[str, Any]) -> Operation:
         text = storable(encode_data(data))
-        replica, number = self._next_number(meta)
-        clock = self._next_clock(issue)
+        replica, number, ours, newest = self._counters(issue)
+        number, clock = number + 1, tick(ours, time.time())
+        self._connection.execute("UPDATE replica SET number = ?, clock = ?", (number, clock))
         self._act = self._act or number
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
-            f"{replica}.{number}", clock, storable(self.actor), issue, kind, json.loads(text), self._act
+            f"{replica}.{number}",
+            max(clock, newest + 1),  # a wrong clock of another replica counts only on the issues that it wrote to
+            storable(self.actor),
+            issue,
+            kind,
+            json.loads(text),
+            self._act,
         )
         self._connection.execute(
             "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -199,6 +195,29 @@ class Store:
         fold.apply(self._connection, operation)
         waiting.after(self._connection, operation)
         return operation
+
+    def _counters(self, issue: str) -> tuple[str, int, int, int]:
+        """Our replica, the last number on it, our clock, and the newest clock that is known of the issue."""
+        replica, number, clock, file, heard, newest = self._connection.execute(
+            "SELECT name, number, clock, file, heard, (SELECT max(clock) FROM operations WHERE issue = ?) FROM replica",
+            (issue,),
+        ).fetchone()
+        if file != self._file[1]:
+            self._settle_in(is_copy=number > 0)
+        elif heard:
+            # Before an operation of ours: what of others it is written in knowledge of.
+            self._connection.execute("UPDATE replica SET heard = ''")
+            self._append("", knowledge.KIND, json.loads(heard))
+        else:
+            return replica, number, clock, newest or 0
+        return self._counters(issue)
+
+    def _settle_in(self, *, is_copy: bool) -> None:
+        """The index is new, or a copy made by whoever copied the state directory. A copy is another replica: two that
+        count on under one name would write different operations with the same id."""
+        if is_copy:
+            schema.new_replica(self._connection)
+        self._connection.execute("UPDATE replica SET file = ?", (self._file[1],))
 
     def _append_many(self, entries: Iterable[bulk.Entry]) -> int:
         """Add many operations, with the same result as `_append` for each but in a fraction of the time, and circles of
@@ -209,17 +228,12 @@ class Store:
         first = next(rest, None)
         if first is None:
             return 0
-        meta = self._meta()
-        self._tell_heard(meta)
-        replica, number = self._next_number(meta)
-        clock = self._tick()
-        numbering = bulk.Numbering(self._connection, replica, number - 1, clock - 1, self._act)
+        replica, number, ours, _ = self._counters("")
+        numbering = bulk.Numbering(self._connection, replica, number, tick(ours, time.time()) - 1, self._act)
         stored = (self._stored(entry) for entry in itertools.chain((first,), rest))
         count = bulk.add(self._connection, numbering, storable(self.actor), stored)
         self._act = numbering.act
-        self._connection.executemany(
-            "UPDATE meta SET value = ? WHERE key = ?", [(numbering.number, "number"), (numbering.clock, "clock")]
-        )
+        self._connection.execute("UPDATE replica SET number = ?, clock = ?", (numbering.number, numbering.clock))
         return count
 
     @staticmethod
@@ -230,37 +244,6 @@ class Store:
         if text.isascii() or storable(text) == text:
             return entry, text
         return (issue, kind, json.loads(storable(text))), storable(text)
-
-    def _meta(self) -> dict[str, Any]:
-        rows = self._connection.execute(
-            "SELECT key, value FROM meta WHERE key IN ('replica', 'number', 'file', 'heard')"
-        )
-        return dict(rows.fetchall())
-
-    def _next_number(self, meta: dict[str, Any]) -> tuple[str, int]:
-        """Our replica and the next number on it. A copy of the index, made by whoever copied the state directory, is
-        another replica: two that count on under one name would write different operations with the same id."""
-        if meta["file"] != self._file[1]:
-            if meta["number"]:
-                meta |= {"replica": schema.new_replica(self._connection), "number": 0}
-            meta["file"] = self._file[1]
-            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'file'", (meta["file"],))
-        meta["number"] += 1
-        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'number'", (meta["number"],))
-        return meta["replica"], meta["number"]
-
-    def _next_clock(self, issue: str) -> int:
-        """Past all that is known of the issue, and past our own clock; a wrong clock of another replica counts only on
-        the issues that it wrote to."""
-        newest = self._connection.execute("SELECT max(clock) FROM operations WHERE issue = ?", (issue,)).fetchone()[0]
-        return max(self._tick(), (newest or 0) + 1)
-
-    def _tick(self) -> int:
-        """The next value of our own clock."""
-        ours = self._connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()[0]
-        clock = tick(ours, time.time())
-        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'clock'", (clock,))
-        return clock
 
 
 _Identity = tuple[int, int]

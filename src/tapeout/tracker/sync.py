@@ -154,7 +154,6 @@ def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dic
         held = dict(connection.execute("SELECT id, lease_owner FROM issues WHERE lease_owner IS NOT NULL").fetchall())
         if not _own(connection).isdisjoint(operation.replica for operation in operations):
             # Our own log is ahead of us: this index was restored from a backup, and its next numbers are taken.
-            connection.execute("UPDATE meta SET value = 0 WHERE key = 'number'")
             schema.new_replica(connection)
         return merge.merge(connection, operations, time.time()), held
 
