@@ -41,21 +41,24 @@ class Step(NamedTuple):
         return [name for name, value in self.after.items() if self.before[name] != value]
 
 
-def replay(operations: Iterable[Operation]) -> list[Step]:
+def replay(operations: Iterable[Operation], index: sqlite3.Connection | None = None) -> list[Step]:
     """The steps of one issue.
 
     Args:
         operations: all of the issue, in the order of the fold.
+        index: where to fold them, from `schema.in_memory`, with nothing of this issue in it: making one takes longer
+            than most histories.
     """
-    steps = []
-    with contextlib.closing(schema.in_memory()) as connection:
-        before = _registers(connection, "", {})
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(contextlib.closing(schema.in_memory())) if index is None else index
+        steps = []
+        before = _EMPTY
         for operation in operations:
             fold.apply_logged(connection, operation)
             after = _registers(connection, operation.issue, before)
             steps.append(Step(operation, before, after))
             before = after
-    return steps
+        return steps
 
 
 _COLUMNS = (*fold.FIELDS, *_STATE)
@@ -81,4 +84,4 @@ def _registers(connection: sqlite3.Connection, issue: str, before: Mapping[str, 
         rows = connection.execute(query, (issue,)).fetchall()
         found[name] = tuple(one[0] if len(one) == 1 else tuple(one) for one in rows)
     # A long text that did not change is kept once, however many operations there are.
-    return {name: before[name] if before and before[name] == value else value for name, value in found.items()}
+    return {name: before[name] if before[name] == value else value for name, value in found.items()}

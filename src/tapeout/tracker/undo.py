@@ -5,11 +5,12 @@ Nothing is taken out of the log: an act and its undoing are both part of the his
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker import fold
+from tapeout.tracker import fold, schema
 from tapeout.tracker.replay import LEASE, Step, replay
 
 if TYPE_CHECKING:
@@ -77,17 +78,25 @@ def compensations(act: Sequence[Operation], histories: dict[str, Sequence[Operat
         if operation.kind in _FOR_GOOD:
             raise NotAllowed(f"what was done to {operation.issue} cannot be undone: {_FOR_GOOD[operation.kind]}")
     found: list[Compensation] = []
-    for issue in reversed(list(dict.fromkeys(operation.issue for operation in act if operation.issue))):
-        mine = {operation.id for operation in act if operation.issue == issue}
-        found += _of_issue(issue, mine, histories[issue])
+    with contextlib.closing(schema.in_memory()) as index:
+        for issue, mine in reversed(_by_issue(act).items()):
+            found += _of_issue(issue, mine, replay(histories[issue], index))
     return found
 
 
-def _of_issue(issue: str, mine: set[str], operations: Sequence[Operation]) -> list[Compensation]:
-    steps = replay(operations)
+def _by_issue(act: Sequence[Operation]) -> dict[str, set[str]]:
+    """Issue to the ids of the act's operations on it."""
+    found: dict[str, set[str]] = {}
+    for operation in act:
+        if operation.issue:
+            found.setdefault(operation.issue, set()).add(operation.id)
+    return found
+
+
+def _of_issue(issue: str, mine: set[str], steps: Sequence[Step]) -> list[Compensation]:
     created = next((s.operation for s in steps if s.operation.id in mine and s.operation.kind == "created"), None)
     if created is not None:
-        _refuse_touched(created, operations)
+        _refuse_touched(created, [step.operation for step in steps])
         return [Compensation(issue, "closed", {"resolution": "invalid"})] if steps[-1].after["status"] == "open" else []
     changes = list(_changes(issue, mine, steps))
     by_name = {change.name: change for change in changes}
