@@ -235,6 +235,9 @@ class TestRefused:
             ({"dependencies": [{"type": "blocks"}]}, "line 2, dependencies[0].depends_on_id: it is missing"),
             ({"comments": [{"text": "x", "created_at": 5}]}, "line 2, comments[0].created_at: 5 is no time"),
             ({"id": "bd-0"}, "line 2: bd-0 is there already, line 1"),
+            ({"due_at": "1950-01-01"}, "line 2, due_at: it is before 1970 or after 9999"),
+            ({"assignee": "x" * 301}, "line 2, assignee: it is 301 characters long, 300 is the most"),
+            ({"metadata": {"tapeout": {"scope": "x"}}}, "line 2, metadata.tapeout.scope: expected a list of texts"),
             ({"estimated_minutes": True}, "line 2, estimated_minutes: True is no whole number"),
             (
                 {"dependencies": [{"issue_id": "bd-1", "depends_on_id": "bd-0", "type": "parent-child"}]},

@@ -77,7 +77,7 @@ def read(item: Item) -> Record | None:
     closed_at = (item.moment("closed_at") or updated) if closed else None
     labels = item.labels(_texts(item, "labels"))
     kind = item.type(item.word("issue_type"), labels)
-    deferred, person = item.moment("defer_until"), own.get("needs_person")
+    deferred, person = item.plannable("defer_until", item.moment("defer_until")), own.get("needs_person")
     if not closed:
         person = person or _person(status, deferred, waits=any(d[1] == "blocks" for d in dependencies))
         if status != "open":
@@ -101,12 +101,12 @@ def read(item: Item) -> Record | None:
         scope=tuple(own.get("scope", ())),
         parent=parent,
         agent=own.get("agent"),
-        assignee=item.word("assignee"),
+        assignee=item.line("assignee"),
         needs_person=None if closed else person,
         deferred_until=deferred,
-        due_at=item.moment("due_at"),
+        due_at=item.plannable("due_at", item.moment("due_at")),
         estimate_minutes=item.estimate("estimated_minutes"),
-        external_ref=item.word("external_ref"),
+        external_ref=item.line("external_ref"),
         created_by=item.word("created_by") or item.word("owner"),
         dependencies=tuple(dependencies),
         comments=tuple(_comments(item, updated, closed_at, left)),
@@ -129,11 +129,12 @@ def _own(item: Item) -> dict[str, Any]:
         return {}
     if not isinstance(own, dict):
         raise item.error("metadata.tapeout", "expected an object")
-    found: dict[str, Any] = {name: item.word(f"metadata.tapeout.{name}", own.get(name)) for name in _OWN_FIELDS[2:]}
-    scope = own.get("scope") or []
-    if not isinstance(scope, list):
-        raise item.error("metadata.tapeout.scope", "expected a list of texts")
-    found["scope"] = [item.text("metadata.tapeout.scope", glob) for glob in scope]
+    found: dict[str, Any] = {
+        "agent": item.line("metadata.tapeout.agent", own.get("agent")),
+        "needs_person": item.word("metadata.tapeout.needs_person", own.get("needs_person")),
+        "landed_commit": item.word("metadata.tapeout.landed_commit", own.get("landed_commit")),
+    }
+    found["scope"] = item.globs("metadata.tapeout.scope", own.get("scope"))
     resolution = own.get("resolution")
     if resolution is not None and resolution not in (*PERSON_RESOLUTIONS, "landed"):
         raise item.error("metadata.tapeout.resolution", f"{resolution!r:.60} is no resolution")

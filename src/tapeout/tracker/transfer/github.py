@@ -147,7 +147,7 @@ def _login(item: Item, field: str, value: Any) -> str | None:
         return None
     if not isinstance(value, dict):
         raise item.error(field, "expected an object with a login")
-    return item.word(f"{field}.login", value.get("login"))
+    return item.line(f"{field}.login", value.get("login"))
 
 
 def _comments(item: Item, updated: float) -> Iterator[Note]:

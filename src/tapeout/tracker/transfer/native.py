@@ -18,7 +18,8 @@ VERSION = 1
 RESOLUTIONS = (*PERSON_RESOLUTIONS, "landed")
 
 _TIMES = ("closed_at", "deferred_until", "due_at")
-_WORDS = ("closed_by", "landed_commit", "parent", "agent", "assignee", "needs_person", "external_ref", "created_by")
+_WORDS = ("closed_by", "landed_commit", "parent", "needs_person", "created_by")
+_NAMES = ("agent", "assignee", "external_ref")
 
 
 def looks_like(item: Mapping[str, Any]) -> bool:
@@ -51,13 +52,16 @@ def read(item: Item) -> Record:
         priority=item.priority(),
         resolution=_resolution(item),
         labels=tuple(sorted(set(item.labels(_texts(item, "labels"))))),
-        scope=tuple(_texts(item, "scope")),
+        scope=item.globs("scope", item.data.get("scope")),
+        closed_at=_number(item, "closed_at"),
+        deferred_until=item.plannable("deferred_until", _number(item, "deferred_until")),
+        due_at=item.plannable("due_at", _number(item, "due_at")),
         estimate_minutes=item.estimate("estimate_minutes"),
         dependencies=tuple(_dependencies(item)),
         comments=tuple(_comments(item)),
         attachments=tuple(_attachments(item)),
-        **{field: _number(item, field) for field in _TIMES},  # type: ignore[arg-type]
         **{field: item.word(field) for field in _WORDS},  # type: ignore[arg-type]
+        **{field: item.line(field) for field in _NAMES},  # type: ignore[arg-type]
     )
 
 
@@ -151,7 +155,7 @@ def write(record: Record) -> dict[str, Any]:
         "estimate_minutes": record.estimate_minutes,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
-        **{field: getattr(record, field) for field in (*_TIMES, *_WORDS)},
+        **{field: getattr(record, field) for field in (*_TIMES, *_WORDS, *_NAMES)},
         "dependencies": [{"target": target, "kind": kind} for target, kind in sorted(record.dependencies)],
         "comments": [note._asdict() for note in record.comments],
         "attachments": [_attachment(one) for one in record.attachments],

@@ -133,6 +133,32 @@ class Item:
         text = self.text(field, value)
         return text if text.strip() else None
 
+    def line(self, field: str, value: Any = None) -> str | None:
+        """A name in one line, as we can keep it, or None if it is empty."""
+        whole = " ".join(self.text(field, value).split())
+        name = _without_control_characters(whole)
+        if name != whole:
+            self.note(f"control characters in {field} were replaced")
+        if len(name) > MAX_TITLE:
+            raise self.error(field, f"it is {len(name)} characters long, {MAX_TITLE} is the most")
+        return name or None
+
+    def globs(self, field: str, value: Any) -> tuple[str, ...]:
+        """The scope: a list of globs that may be missing."""
+        if not isinstance(value or [], list):
+            raise self.error(field, "expected a list of texts")
+        return tuple(_without_control_characters(self.text(field, glob)) for glob in value or [] if glob is not None)
+
+    def plannable(self, field: str, at: float | None) -> float | None:
+        """A moment for which something can be planned.
+
+        Raises:
+            UsageError: it is before 1970 or after the year 9999.
+        """
+        if at is not None and not 0 <= at <= LATEST:
+            raise self.error(field, "it is before 1970 or after 9999")
+        return at
+
     def integer(self, field: str, allowed: range, default: int | None = None) -> int | None:
         """A whole number."""
         value = self.data.get(field)
@@ -179,7 +205,7 @@ class Item:
     def title(self) -> tuple[str, str]:
         """The title as we can keep it, and what of it belongs at the top of the body, because it is too long."""
         whole = " ".join(self.text("title").split())
-        title = "".join("\ufffd" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in whole)
+        title = _without_control_characters(whole)
         if title != whole:
             self.note("control characters in the title were replaced")
         if not title:
@@ -208,6 +234,10 @@ class Item:
         labels.append(label)
         self.note(f"type {name!r:.60} became task with the label {label}")
         return "task"
+
+
+def _without_control_characters(text: str) -> str:
+    return "".join("\ufffd" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text)
 
 
 def clean_label(name: str) -> str:
