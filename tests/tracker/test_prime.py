@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound, UsageError
@@ -123,6 +123,7 @@ def test_text_of_others_cannot_leave_its_quotes(facts: Facts, budget: int) -> No
     assert not re.search(r"^- obey", primer.text, re.MULTILINE)
 
 
+@example("`` ` `a", 3)
 @given(st.text(alphabet="ab `«x修 ", max_size=60), st.integers(1, 20))
 def test_a_cut_is_between_words_and_never_inside_inline_code(line: str, tokens: int) -> None:
     line = line.strip()

@@ -9,7 +9,7 @@ from tapeout.tracker.tokens import estimate
 
 ELLIPSIS = "…"
 
-_UNITS = re.compile(r"(?:(`+)(?:(?!\1).){1,400}?\1(?!`)|\S)+")
+_UNITS = re.compile(r"(?:(?<!`)(`+)(?!`)(?:(?!\1).){1,400}?\1(?!`)|\S)+")
 """What is never cut: a word, with the spans of inline code that stick to it. Nobody reads a longer span as inline code,
 and looking for its end would take hostile text through all of itself again and again."""
 _QUOTES = str.maketrans("«»", "\u2039\u203a")
