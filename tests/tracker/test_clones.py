@@ -294,6 +294,39 @@ def test_a_lease_that_was_renewed_is_not_shortened_by_a_merge(two: tuple[Tracker
     assert ada.issue(issue).lease_expires == renewed.expires
 
 
+def test_a_renewal_that_others_cannot_know_of_does_not_make_two_holders(two: tuple[Tracker, Tracker]) -> None:
+    """Renewals are in no log, so whose claim holds after a merge must not depend on them."""
+    ada, ben = two
+    issue = ada.issues()[0].id
+    renewed = ada.renew(ada.claim(issue, "a-ada", 0), 600)
+    late = ben.claim(issue, "a-ben", 600)
+    exchange(ada, ben)
+    assert ada.issue(issue).lease_owner == ben.issue(issue).lease_owner == "a-ben"
+    with pytest.raises(TapeoutError, match="taken over: .* held by a-ben"):
+        ada.renew(renewed, 600)
+    ben.renew(late, 600)
+
+
+@pytest.mark.parametrize("how", ["by hand", "by force", "attempt"])
+def test_who_gives_back_a_claim_that_did_not_hold_gives_back_no_other(two: tuple[Tracker, Tracker], how: str) -> None:
+    ada, ben = two
+    issue = ada.issues()[0].id
+    first = ada.claim(issue, "a-ada", 600)
+    if how == "by force":
+        ada.release(first)
+        first = ada.claim(issue, "a-ada", 600)
+    late = ben.claim(issue, "a-ben", 600)
+    if how == "attempt":
+        ben.start_attempt(late, "a-ben", agent="x", host="h", pid=1, pid_started=0.0)
+        ben.end_attempt(late, "a-ben", "failed", "it did not work")
+    else:
+        ben.release_issue(issue, "cleo" if how == "by force" else "a-ben", force=True)
+    exchange(ada, ben)
+    for clone in two:
+        assert clone.issue(issue).lease_owner == "a-ada"
+        clone.renew(first, 600)
+
+
 def test_what_has_landed_stays_landed_whatever_others_decided_meanwhile(two: tuple[Tracker, Tracker]) -> None:
     ada, ben = two
     issue = ada.issues()[0].id

@@ -77,7 +77,7 @@ class AttemptCommands(LeaseCommands):
             if issue.status == "open":
                 if give_up:
                     self._append(lease.issue, "gave-up", {"reason": give_up})
-                self._append(lease.issue, "released", {"token": lease.token})
+                self._append(lease.issue, "released", {"token": lease.token, "owner": lease.owner})
 
     def end_dead_attempt(
         self, attempt: str, outcome: Outcome, detail: str, *, head: str | None, give_up: str | None = None
@@ -95,10 +95,10 @@ class AttemptCommands(LeaseCommands):
             data = {"attempt": attempt, "outcome": outcome, "detail": detail, "head": head}
             self._append(dead.issue, "attempt-ended", data)
             if issue.status == "open" and issue.lease_owner == attempt:
-                token = self._grant(issue, self.actor, 0).token
+                taken = self._grant(issue, self.actor, 0)
                 if give_up:
                     self._append(dead.issue, "gave-up", {"reason": give_up})
-                self._append(dead.issue, "released", {"token": token})
+                self._append(dead.issue, "released", {"token": taken.token, "owner": taken.owner})
 
     def submit(self, lease: Lease, attempt: str, *, commit: str, base: str) -> Change:
         """Put a commit into the queue.

@@ -95,6 +95,15 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
         )
 
 
+def depends_on_lease(connection: sqlite3.Connection, operation: Operation) -> bool:
+    """Whether what an operation does depends on a lease that this index may know better than the log, which has no
+    renewals: then its issue has to be folded again, or two clones would come to two results."""
+    if operation.kind not in ("claimed", "released"):
+        return False
+    row = connection.execute("SELECT lease_owner FROM issues WHERE id = ?", (operation.issue,)).fetchone()
+    return row is not None and row[0] is not None
+
+
 def operations_of(connection: sqlite3.Connection, issue: str) -> list[Operation]:
     """All operations of an issue, in the order of the fold."""
     rows = connection.execute(

@@ -92,7 +92,7 @@ class LeaseCommands(Store):
                 if not force:
                     raise _lost(issue, hint="--force releases it all the same")
                 token = self._grant(issue, owner, 0).token
-            self._append(issue.id, "released", {"token": token})
+            self._append(issue.id, "released", {"token": token, "owner": owner})
             return queries.issue(self._connection, issue.id)
 
     def note_held_elsewhere(self, issue: str, owner: str, expires: float) -> None:

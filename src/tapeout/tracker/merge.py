@@ -59,7 +59,8 @@ def _apply(
     connection: sqlite3.Connection, issue: str, operations: Sequence[Operation], newest: tuple[int, str]
 ) -> bool:
     """Fold the operations of one issue; whether that can change who waits for whom."""
-    if operations[0].order < newest:
+    is_older = operations[0].order < newest
+    if is_older or any(fold.depends_on_lease(connection, operation) for operation in operations):
         fold.refold(connection, issue)
         return True
     for operation in operations:
