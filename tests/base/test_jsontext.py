@@ -1,7 +1,7 @@
 """JSON without the standard library's Python part: the same text, the same values, the same errors."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from tapeout.base import jsontext
 
+class Point(NamedTuple):
+    x: int
+    y: str
+
+
 VALUES: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda below: st.lists(below) | st.dictionaries(st.text(), below),
 )
 
@@ -30,7 +35,14 @@ def test_the_same_escapes(text: str) -> None:
 
 
 def test_named_tuples_are_lists() -> None:
-    assert jsontext.dumps({"a": (1, 2.5), "b": float("inf")}) == '{"a": [1, 2.5], "b": Infinity}'
+    assert jsontext.dumps({"a": (1, 2.5), "b": Point(3, "x")}) == '{"a": [1, 2.5], "b": [3, "x"]}'
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
+def test_what_is_no_number_in_json_is_read_as_null_and_not_written(number: str) -> None:
+    assert jsontext.loads(f'{{"a": [{number}, 1.5]}}') == jsontext.loads(f' {{"a": [{number}, 1.5]}}') == {"a": [None, 1.5]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        jsontext.dumps([float(number)])
 
 
 @pytest.mark.parametrize("text", ["", " ", "{", "[1,]", "1 2", '"\n"', "nul", '{"a"}', "\ufeff1"])

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.tracker.operations import Operation, decode, encode, tick
+from tapeout.tracker.operations import Operation, decode, decode_lines, encode, tick
 
 WALL = st.floats(min_value=0, max_value=4e9)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
@@ -52,7 +52,7 @@ def test_more_operations_than_the_counter_holds_in_one_millisecond_still_go_forw
         st.text(),
         st.dictionaries(st.text(), JSON),
         act=st.integers(0, 10**9),
-    )
+    ).filter(lambda operation: operation.act <= operation.number)
 )
 def test_an_operation_survives_the_log(operation: Operation) -> None:
     line = encode(operation)
@@ -80,11 +80,27 @@ def test_an_operation_survives_the_log(operation: Operation) -> None:
         '["r.1",1,"a","i","k",{"title":"\\ud800"}]',
         '["r.1",1,"a","i","k",{},"2"]',
         '["r.1",1,"a","i","k",{},1,1]',
+        '["r.9223372036854775808",1,"a","i","k",{}]',
+        '["r.1",1,"a","i","k",{},9223372036854775808]',
+        '["r.1",1,"a","i","k",{},2]',
+        '["r.1",1,"a","i","k",{},-1]',
+        '["r.-1",1,"a","i","k",{}]',
+        '["r.01",1,"a","i","k",{}]',
+        '["r. 1",1,"a","i","k",{}]',
+        '["r.1_0",1,"a","i","k",{}]',
+        '["r.\u0661",1,"a","i","k",{}]',
+        '["r.1",1,"a","i","k",{"x":' + "[" * 200 + "]" * 200 + "}]",
+        '["r.1",1,"a","i","k",' + '{"x":[' * 60 + "]}" * 60 + "]",
     ],
 )
 def test_a_line_that_is_no_operation_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not an operation"):
         decode(line)
+
+
+def test_many_brackets_beside_each_other_are_no_depth() -> None:
+    line = '["r.1",1,"a","i","k",{"x":[' + ",".join(["[[]]"] * 1000) + ',"' + "[" * 500 + '"]}]'
+    assert decode_lines([line]) == [decode(line)]
 
 
 @given(JSON)

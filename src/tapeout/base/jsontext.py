@@ -2,7 +2,8 @@
 command (docs/decisions/0003).
 
 The same text and values as `json.dumps(..., ensure_ascii=False)` and `json.loads`, which also do what is unusual:
-white space around a text, and saying what is wrong with one.
+white space around a text, and saying what is wrong with one. But for NaN and infinity, which are no JSON: they are read
+as null, and not written.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ else:
 
 
 def dumps(value: Any, separators: tuple[str, str] = (", ", ": ")) -> str:
-    """`json.dumps` with characters beyond ASCII as they are."""
+    """`json.dumps` with characters beyond ASCII as they are.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     if _json is None:
         import json
 
-        return json.dumps(value, ensure_ascii=False, separators=separators)
+        return json.dumps(value, ensure_ascii=False, separators=separators, allow_nan=False)
     item, key = separators
-    encode = _json.make_encoder({}, _refuse, _json.encode_basestring, None, key, item, False, False, True)
+    encode = _json.make_encoder({}, _refuse, _json.encode_basestring, None, key, item, False, False, False)
     return "".join(encode(value, 0))
 
 
@@ -55,7 +60,16 @@ def loads(text: str) -> Any:
             return value
     import json
 
-    return json.loads(text)
+    return json.loads(text, parse_float=_finite, parse_constant=_no_number)
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if number - number == 0 else None
+
+
+def _no_number(_text: str) -> None:
+    """NaN and infinity, which Python also reads and writes, are no JSON: whoever got them could not pass them on."""
 
 
 def _refuse(value: object) -> NoReturn:
@@ -68,9 +82,9 @@ class _Reading:
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_finite)
     parse_int = int
-    parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
+    parse_constant = staticmethod(_no_number)
 
 
 if _json is not None:

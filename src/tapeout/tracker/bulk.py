@@ -12,7 +12,7 @@ from typing import Any
 
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, waiting
-from tapeout.tracker.operations import Operation
+from tapeout.tracker.operations import Operation, past
 
 Entry = tuple[str, str, dict[str, Any]]
 """Issue, kind and data of an operation that is to be written."""
@@ -61,7 +61,7 @@ class Numbering:
         self.number += 1
         self.clock += 1
         self.act = self.act or self.number
-        clock = max(self.clock, self._newest_of(issue) + 1)
+        clock = max(self.clock, past(self._newest_of(issue), issue))
         self._newest[issue] = clock
         return Operation(f"{self.replica}.{self.number}", clock, actor, issue, kind, data, self.act)
 

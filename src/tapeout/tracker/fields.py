@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PRIORITIES, DependencyKind, IssueType
+from tapeout.tracker.model import (
+    DEPENDENCY_KINDS,
+    ISSUE_TYPES,
+    LAST_MOMENT,
+    MAX_ESTIMATE,
+    PRIORITIES,
+    DependencyKind,
+    IssueType,
+)
 from tapeout.tracker.store import checked_text
 
 if TYPE_CHECKING:
@@ -16,12 +24,6 @@ MAX_TITLE = 300
 
 MAX_LABEL = 80
 """Longest label, in characters."""
-
-LAST_MOMENT = 253_402_300_799.0
-"""The end of the year 9999, in Unix seconds: no date is later."""
-
-MAX_ESTIMATE = 10**9
-"""Longest estimate, in minutes."""
 
 
 class Draft(NamedTuple):

@@ -16,33 +16,76 @@ from collections.abc import Callable
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
+from tapeout.tracker.model import LAST_MOMENT, MAX_ESTIMATE, is_name
 from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
     from typing import Any
 
-_TEXT = (str,)
-_OPTIONAL_TEXT = (str, type(None))
-_OPTIONAL_NUMBER = (int, float, type(None))
+_Check = Callable[["Any"], "Any"]
+"""Gives a value of an operation's data as a column holds it, or raises `TypeError` or `ValueError`."""
 
-FIELDS: dict[str, tuple[type, ...]] = {
-    "title": _TEXT,
-    "body": _TEXT,
-    "acceptance": _TEXT,
-    "design": _TEXT,
-    "type": _TEXT,
-    "priority": (int,),
-    "scope": (list,),
-    "parent": _OPTIONAL_TEXT,
-    "agent": _OPTIONAL_TEXT,
-    "assignee": _OPTIONAL_TEXT,
-    "needs_person": _OPTIONAL_TEXT,
-    "deferred_until": _OPTIONAL_NUMBER,
-    "due_at": _OPTIONAL_NUMBER,
-    "estimate_minutes": (int, type(None)),
-    "external_ref": _OPTIONAL_TEXT,
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not is_name(_text(value)):
+        raise ValueError(f"{value!r} is no id")
+    return str(value)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not -_MOST <= value <= _MOST:
+        raise TypeError(f"{value!r} is no number that an index counts on with")
+    return value
+
+
+def _estimate(value: Any) -> int:
+    if not 0 <= _number(value) <= MAX_ESTIMATE:
+        raise ValueError(f"{value!r} is no estimate")
+    return int(value)
+
+
+def _moment(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= LAST_MOMENT:
+        raise ValueError(f"{value!r} is no moment")
+    return float(value)
+
+
+def _scope(value: Any) -> str:
+    if type(value) is not list:
+        raise TypeError(f"{value!r} is no scope")
+    return json.dumps([_text(glob) for glob in value])
+
+
+def _optional(check: _Check) -> _Check:
+    return lambda value: None if value is None else check(value)
+
+
+_MOST = 1 << 53
+"""Largest number of a log that is believed: what an index adds to it fits in any column."""
+
+FIELDS: dict[str, _Check] = {
+    "title": _text,
+    "body": _text,
+    "acceptance": _text,
+    "design": _text,
+    "type": _text,
+    "priority": _number,
+    "scope": _scope,
+    "parent": _optional(_text),
+    "agent": _optional(_text),
+    "assignee": _optional(_text),
+    "needs_person": _optional(_text),
+    "deferred_until": _optional(_moment),
+    "due_at": _optional(_moment),
+    "estimate_minutes": _optional(_estimate),
+    "external_ref": _optional(_text),
 }
-"""Fields of an issue that an operation can set directly, and the types of their values."""
+"""Fields of an issue that an operation can set directly, and what makes its value one that their columns hold."""
 
 _Applier = Callable[[sqlite3.Connection, Operation], None]
 
@@ -118,38 +161,27 @@ def from_row(row: tuple[Any, ...]) -> Operation:
     return Operation(identity, clock, actor, issue, kind, json.loads(data), act)
 
 
-def checked_value(name: str, value: Any) -> Any:
-    """A field's value as its column holds it.
-
-    Raises:
-        TypeError: it is of another type than the field.
-    """
-    if not isinstance(value, FIELDS[name]) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}")
-    return json.dumps(value) if name == "scope" else value
-
-
 def _when(operation: Operation) -> float:
     """When it happened: what was imported happened before it was written here."""
-    return float(operation.data.get("at", operation.at))
+    return _moment(operation.data.get("at", operation.at))
 
 
 def _who(operation: Operation) -> str:
-    return str(operation.data.get("by", operation.actor))
+    return _text(operation.data.get("by", operation.actor))
 
 
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    columns = {name: checked_value(name, data[name]) for name in data if name in FIELDS}
+    columns = {name: FIELDS[name](data[name]) for name in data if name in FIELDS}
     when = _when(operation)
     names = "".join(f", {name}" for name in columns)
     connection.execute(
         f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
         f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
-        (operation.issue, _who(operation), when, operation.clock, when, *columns.values()),
+        (_name(operation.issue), _who(operation), when, operation.clock, when, *columns.values()),
     )
     if "labels" in data:
-        rows = [(operation.issue, label) for label in data["labels"]]
+        rows = [(operation.issue, _text(label)) for label in data["labels"]]
         connection.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", rows)
     for target, kind in data.get("dependencies", ()):
         _insert_dependency(connection, operation, target, kind)
@@ -164,22 +196,22 @@ def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -
 
 
 def _fields_set(connection: sqlite3.Connection, operation: Operation) -> None:
-    columns = {name: checked_value(name, value) for name, value in operation.data.items() if name in FIELDS}
+    columns = {name: FIELDS[name](value) for name, value in operation.data.items() if name in FIELDS}
     _set(connection, operation, **columns)
 
 
 def _labels_changed(connection: sqlite3.Connection, operation: Operation) -> None:
     for label in operation.data.get("remove", ()):
-        connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, label))
+        connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, _text(label)))
     for label in operation.data.get("add", ()):
-        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, label))
+        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, _text(label)))
     _set(connection, operation)
 
 
 def _insert_dependency(connection: sqlite3.Connection, operation: Operation, target: str, kind: str) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO dependencies(issue, target, kind, clock, operation) VALUES (?, ?, ?, ?, ?)",
-        (operation.issue, target, kind, operation.clock, operation.id),
+        (operation.issue, _text(target), _text(kind), operation.clock, operation.id),
     )
 
 
@@ -191,7 +223,7 @@ def _dependency_added(connection: sqlite3.Connection, operation: Operation) -> N
 def _dependency_removed(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "DELETE FROM dependencies WHERE issue = ? AND target = ? AND kind = ?",
-        (operation.issue, operation.data["target"], operation.data["kind"]),
+        (operation.issue, _text(operation.data["target"]), _text(operation.data["kind"])),
     )
     _set(connection, operation)
 
@@ -204,7 +236,7 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
             operation.issue,
             _who(operation),
             _when(operation),
-            checked_value("body", operation.data["text"]),
+            _text(operation.data["text"]),
             operation.clock,
         ),
     )
@@ -212,7 +244,7 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
 
 
 def _comment_removed(connection: sqlite3.Connection, operation: Operation) -> None:
-    _remove(connection, "comments", operation, operation.data["comment"])
+    _remove(connection, "comments", operation, _text(operation.data["comment"]))
 
 
 def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -222,9 +254,9 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            checked_value("title", data["name"]),
-            checked_value("title", data["blob"]),
-            checked_value("estimate_minutes", data["size"]) or 0,
+            _text(data["name"]),
+            _text(data["blob"]),
+            _number(data["size"]),
             _who(operation),
             _when(operation),
             operation.clock,
@@ -234,7 +266,7 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
 
 
 def _detached(connection: sqlite3.Connection, operation: Operation) -> None:
-    _remove(connection, "attachments", operation, operation.data["attachment"])
+    _remove(connection, "attachments", operation, _text(operation.data["attachment"]))
 
 
 def _remove(connection: sqlite3.Connection, table: str, operation: Operation, identity: str) -> None:
@@ -248,7 +280,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
         "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
         " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
         " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
-        (_when(operation), operation.data.get("resolution"), operation.issue),
+        (_when(operation), _optional(_text)(operation.data.get("resolution")), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",
@@ -269,6 +301,10 @@ def _reopened(connection: sqlite3.Connection, operation: Operation) -> None:
     )
 
 
+_TOKENS_AHEAD = 1_000_000
+"""A token so far above the newest was never granted: believing it would leave none to grant."""
+
+
 def _claimed(connection: sqlite3.Connection, operation: Operation) -> None:
     """A claim whose token is not above the newest was made without knowing of that one: it holds only if that lease
     had ended by then."""
@@ -276,14 +312,15 @@ def _claimed(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?1, lease_owner = ?2, lease_token = max(lease_token, ?3), lease_expires = ?4,"
         " lease_granted = ?6 WHERE id = ?5"
-        " AND (?3 > lease_token OR lease_owner IS NULL OR lease_expires <= ?1)",
+        " AND (?3 > lease_token OR lease_owner IS NULL OR lease_expires <= ?1) AND ?3 < lease_token + ?7",
         (
             operation.at,
-            data["owner"],
-            data["token"],
-            data["expires"],
+            _text(data["owner"]),
+            _number(data["token"]),
+            _moment(data["expires"]),
             operation.issue,
-            data.get("granted", operation.at),
+            _moment(data.get("granted", operation.at)),
+            _TOKENS_AHEAD,
         ),
     )
 
@@ -293,14 +330,14 @@ def _released(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?, lease_owner = NULL, lease_expires = NULL, lease_granted = NULL"
         " WHERE id = ? AND lease_token = ? AND lease_owner = coalesce(?, lease_owner)",
-        (operation.at, operation.issue, data["token"], data.get("owner")),
+        (operation.at, operation.issue, _number(data["token"]), _optional(_text)(data.get("owner"))),
     )
 
 
 def _gave_up(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?, needs_person = ? WHERE id = ? AND status = 'open'",
-        (operation.at, operation.data["reason"], operation.issue),
+        (operation.at, _text(operation.data["reason"]), operation.issue),
     )
 
 
@@ -310,37 +347,46 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
         "INSERT OR IGNORE INTO attempts(id, issue, number, agent, state, host, pid, pid_started, started_at, replica)"
         " VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
         (
-            data["attempt"],
+            _name(data["attempt"]),
             operation.issue,
-            data["number"],
-            data["agent"],
-            data["host"],
-            data["pid"],
-            data["pid_started"],
+            _number(data["number"]),
+            _text(data["agent"]),
+            _text(data["host"]),
+            _number(data["pid"]),
+            _moment(data["pid_started"]),
             operation.at,
             operation.replica,
         ),
     )
 
 
-_ATTEMPT_FIELDS = ("state", "base", "head", "rounds", "tokens_used", "tokens_window")
+_ATTEMPT_FIELDS: dict[str, _Check] = {
+    "state": _text,
+    "base": _optional(_text),
+    "head": _optional(_text),
+    "rounds": _number,
+    "tokens_used": _optional(_number),
+    "tokens_window": _optional(_number),
+}
 
 
 def _attempt_updated(connection: sqlite3.Connection, operation: Operation) -> None:
-    columns = {name: operation.data[name] for name in _ATTEMPT_FIELDS if name in operation.data}
-    _update(connection, "attempts", operation, operation.data["attempt"], columns)
+    data = operation.data
+    columns = {name: check(data[name]) for name, check in _ATTEMPT_FIELDS.items() if name in data}
+    _update(connection, "attempts", operation, _text(data["attempt"]), columns)
 
 
 def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    columns = {name: data[name] for name in ("head", "tokens_used", "tokens_window") if data.get(name) is not None}
+    told = [name for name in ("head", "tokens_used", "tokens_window") if data.get(name) is not None]
+    columns = {name: _ATTEMPT_FIELDS[name](data[name]) for name in told}
     columns |= {
         "state": "ended",
-        "outcome": data["outcome"],
-        "detail": data["detail"],
+        "outcome": _text(data["outcome"]),
+        "detail": _text(data["detail"]),
         "ended_at": operation.at,
     }
-    _update(connection, "attempts", operation, data["attempt"], columns)
+    _update(connection, "attempts", operation, _text(data["attempt"]), columns)
     connection.execute("DELETE FROM activity WHERE attempt = ?", (data["attempt"],))
 
 
@@ -350,11 +396,11 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
         'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at,'
         " submitted_clock, replica) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
         (
-            data["change"],
+            _name(data["change"]),
             operation.issue,
-            data["attempt"],
-            data["commit"],
-            data["base"],
+            _text(data["attempt"]),
+            _text(data["commit"]),
+            _text(data["base"]),
             operation.at,
             operation.clock,
             operation.replica,
@@ -363,19 +409,25 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
     _update(connection, "attempts", operation, data["attempt"], {"state": "submitted"})
 
 
+def _verdict(value: dict[str, Any]) -> str:
+    _text(value["reason"])
+    return json.dumps(value)
+
+
+_CHANGE_FIELDS: dict[str, _Check] = {"state": _text, "candidate": _optional(_text), "verdict": _optional(_verdict)}
+
+
 def _change_moved(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    columns: dict[str, Any] = {name: data[name] for name in ("state", "candidate") if name in data}
-    if "verdict" in data:
-        columns["verdict"] = json.dumps(data["verdict"])
-    _update(connection, "changes", operation, data["change"], columns)
+    columns: dict[str, Any] = {name: check(data[name]) for name, check in _CHANGE_FIELDS.items() if name in data}
+    _update(connection, "changes", operation, _text(data["change"]), columns)
 
 
 def _change_landed(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    _update(connection, "changes", operation, data["change"], {"state": "landed"})
+    _update(connection, "changes", operation, _text(data["change"]), {"state": "landed"})
     _closed(connection, operation._replace(data={**data, "resolution": "landed"}))
-    _set(connection, operation, landed_commit=data["commit"])
+    _set(connection, operation, landed_commit=_text(data["commit"]))
 
 
 def _update(

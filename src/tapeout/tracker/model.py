@@ -44,6 +44,27 @@ CLOCK_SKEW_SECONDS = 3600.0
 """How far the clocks of machines that share issues may be apart before a lease from the future is not believed."""
 
 
+LAST_MOMENT = 253_402_300_799.0
+"""The end of the year 9999, in Unix seconds: no date is later."""
+
+MAX_ESTIMATE = 10**9
+"""Longest estimate, in minutes."""
+
+MAX_NAME = 200
+"""Longest id of an issue, an attempt or a change, in characters."""
+
+
+def is_name(identity: str) -> bool:
+    """Whether a text can be the id of an issue, an attempt or a change: ids become parts of paths and refs."""
+    return (
+        0 < len(identity) <= MAX_NAME
+        and identity.isascii()
+        and identity.isprintable()
+        and identity[0] not in ".-"
+        and not any(character in " /\\" for character in identity)
+    )
+
+
 class Dependency(NamedTuple):
     """`issue` depends on `target`: with kind `blocks` it cannot start until `target` is closed, with `conditional` only
     after `target` failed."""

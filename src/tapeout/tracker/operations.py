@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tapeout.base import jsontext as json
+from tapeout.base.errors import NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import Any
 
 _COUNTER_BITS = 16
-_CLOCK_LIMIT = 1 << 63
-"""What an SQLite integer can hold."""
+LIMIT = 1 << 63
+"""Clocks and numbers are below it: what an SQLite integer can hold."""
 
 
 class Operation(NamedTuple):
@@ -69,6 +70,17 @@ def tick(last: int, wall_seconds: float) -> int:
     return max(last + 1, int(wall_seconds * 1000) << _COUNTER_BITS)
 
 
+def past(newest: int, issue: str) -> int:
+    """The clock after the newest of an issue.
+
+    Raises:
+        NotAllowed: there is none.
+    """
+    if newest + 1 >= LIMIT:
+        raise NotAllowed(f"{issue} cannot be changed any more: a clone wrote to it with the last moment that there is")
+    return newest + 1
+
+
 def encode_data(data: dict[str, Any]) -> str:
     """Compact JSON of an operation's data."""
     return json.dumps(data, separators=(",", ":"))
@@ -88,6 +100,8 @@ def decode(line: str) -> Operation:
     """
     try:
         operation = _checked(json.loads(line))
+        if _may_be_deep(line) and _is_deep(operation.data):
+            raise ValueError("its data is nested too deep")
         if "\\ud" in line or "\\uD" in line:
             encode(operation).encode()  # half of a surrogate pair can be stored nowhere
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -103,7 +117,7 @@ def decode_lines(lines: Sequence[str]) -> list[Operation]:
     """
     text = ",\n".join(lines)
     try:
-        if "\\ud" not in text and "\\uD" not in text:
+        if "\\ud" not in text and "\\uD" not in text and not any(_may_be_deep(line) for line in lines):
             found = [_checked(fields) for fields in json.loads(f"[{text}]")]
             if len(found) == len(lines):
                 return found
@@ -112,15 +126,35 @@ def decode_lines(lines: Sequence[str]) -> list[Operation]:
     return [decode(line) for line in lines]
 
 
+_DEPTH = 100
+"""Most levels of lists and objects in the data of an operation: what only just can be read here would be too deep
+where more calls are under way."""
+
+
+def _may_be_deep(line: str) -> bool:
+    return line.count("[") + line.count("{") > _DEPTH
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(_DEPTH):
+        below = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [value for values in below for value in values]
+    return bool(level)
+
+
 def _checked(fields: list[Any]) -> Operation:
     operation = Operation(*fields)
+    number = operation.number
     sound = (
         type(operation.id) is type(operation.actor) is type(operation.issue) is type(operation.kind) is str
         and type(operation.clock) is int
-        and 0 <= operation.clock < _CLOCK_LIMIT
+        and 0 <= operation.clock < LIMIT
         and isinstance(operation.data, dict)
         and type(operation.act) is int
+        and 0 <= operation.act <= number < LIMIT
+        and operation.id == f"{operation.replica}.{number}"
     )
     if not sound:
         raise ValueError("a field is of the wrong type")
-    return operation if operation.act else operation._replace(act=operation.number)
+    return operation if operation.act else operation._replace(act=number)

@@ -16,7 +16,7 @@ from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
-from tapeout.tracker.operations import Operation, encode_data, tick
+from tapeout.tracker.operations import Operation, encode_data, past, tick
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -181,7 +181,7 @@ class Store:
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
             f"{replica}.{number}",
-            max(clock, newest + 1),  # a wrong clock of another replica counts only on the issues that it wrote to
+            max(clock, past(newest, issue)),  # a wrong clock of another replica counts only on the issues that it wrote to
             storable(self.actor),
             issue,
             kind,
