@@ -1,12 +1,12 @@
 """Logs that come from elsewhere may hold anything: what was merged keeps no command from working."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pygit2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,8 +55,8 @@ LOG = st.lists(
 def as_logged(log: list[tuple[str, str, dict[str, Any]]], start: int = 0) -> list[Operation]:
     """The operations as they come out of a log: through its text."""
     return [
-        decode(json.dumps([f"zzzzzzzzzzzz.{n}", (start + n) << 40, "ev\x1b[2Je", issue, kind, data]))
-        for n, (issue, kind, data) in enumerate(log, start=1)
+        decode(json.dumps([f"zzzzzzzzzzzz.{n}", n << 40, "ev\x1b[2Je", issue, kind, data]))
+        for n, (issue, kind, data) in enumerate(log, start=start + 1)
     ]
 
 
@@ -129,3 +129,63 @@ def test_whatever_a_log_holds_every_command_works(
         before = rows(one)
         deliver(two, operations(one))
         assert rows(two) == before
+
+
+@pytest.mark.parametrize("kind", ["blocks", "conditional"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_long_chain_of_waiting_issues_is_merged_in_steps_that_grow_with_its_length(
+    tmp_path: Path, kind: str, backwards: bool
+) -> None:
+    def steps(length: int) -> int:
+        """Thousands of steps of SQLite's virtual machine, which unlike time are the same on any machine."""
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        log: list[tuple[str, str, dict[str, Any]]] = [
+            (f"i{n}", "created", {"title": "x", "dependencies": [[f"i{n - 1}", kind]] if n else []})
+            for n in range(length)
+        ]
+        with Tracker.open(StatePaths(str(tmp_path / str(length))), "ada") as tracker:
+            tracker._connection.set_progress_handler(count, 1000)
+            for part in (log[length // 2 :], log[: length // 2]) if backwards else (log,):
+                deliver(tracker, as_logged(part, start=log.index(part[0])))
+            tracker.close_issue("i0")
+            assert sum(issue.open_blockers or issue.not_needed for issue in tracker.issues()) in (length - 1, length - 2)
+        return counted
+
+    assert steps(800) < 3 * steps(400)
+
+
+def test_an_issue_with_the_last_clock_that_there_is_says_that_it_cannot_be_changed(tmp_path: Path) -> None:
+    with Tracker.open(StatePaths(str(tmp_path / "one")), "ada") as tracker:
+        issue = tracker.create(Draft("one")).id
+        last = Operation("zzzzzzzzzzzz.1", 2**63 - 1, "eve", issue, "commented", {"text": "the end"}, 1)
+        deliver(tracker, [last])
+        with pytest.raises(NotAllowed, match="cannot be changed any more"):
+            tracker.comment(issue, "more")
+        tracker.comment(tracker.create(Draft("two")).id, "others can")
+        check_all_works(tracker)
+
+
+def test_what_hangs_on_an_issue_that_was_never_filed_keeps_no_command_from_working(tmp_path: Path) -> None:
+    with Tracker.open(StatePaths(str(tmp_path / "one")), "ada") as tracker:
+        deliver(tracker, as_logged([("one", "dependency-added", {"target": "one", "kind": "blocks"})]))
+        check_all_works(tracker)
+
+
+@pytest.mark.parametrize("blob", ["nonsense", "../../x", "dead", "f" * 40, "F" * 40, "log", ""])
+def test_an_attachment_that_is_none_stops_nothing_from_getting_to_git(tmp_path: Path, blob: str) -> None:
+    with Tracker.open(StatePaths(str(tmp_path / "one")), "ada") as tracker:
+        issue = tracker.create(Draft("one")).id
+        tracker.flush()
+        if blob == "log":
+            blob = str(next(iter(pygit2.Repository(tracker.paths.tracker_git).references.iterator())).target)
+        deliver(tracker, as_logged([(issue, "attached", {"name": "../x", "blob": blob, "size": 3})]))
+        tracker.detach(issue, "1")
+        tracker.undo()
+        tracker.flush()
+        assert not tracker.has_outbox()
+        assert [one.blob for one in tracker.attachments(issue)] == [blob]

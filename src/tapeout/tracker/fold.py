@@ -189,10 +189,12 @@ def _created(connection: sqlite3.Connection, operation: Operation) -> None:
 
 def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -> None:
     assignments = "".join(f", {name} = ?" for name in columns)
-    connection.execute(
+    done = connection.execute(
         f"UPDATE issues SET updated_at = ?{assignments} WHERE id = ?",
         (_when(operation), *columns.values(), operation.issue),
     )
+    if done.rowcount == 0:
+        raise LookupError(f"there is no issue {operation.issue}")  # nothing hangs on what is not there
 
 
 def _fields_set(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -345,10 +347,9 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
     data = operation.data
     connection.execute(
         "INSERT OR IGNORE INTO attempts(id, issue, number, agent, state, host, pid, pid_started, started_at, replica)"
-        " VALUES (?, ?, ?, ?, 'starting', ?, ?, ?, ?, ?)",
+        " SELECT ?, id, ?, ?, 'starting', ?, ?, ?, ?, ? FROM issues WHERE id = ?",
         (
             _name(data["attempt"]),
-            operation.issue,
             _number(data["number"]),
             _text(data["agent"]),
             _text(data["host"]),
@@ -356,6 +357,7 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
             _moment(data["pid_started"]),
             operation.at,
             operation.replica,
+            operation.issue,
         ),
     )
 
@@ -394,16 +396,16 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
     data = operation.data
     connection.execute(
         'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at,'
-        " submitted_clock, replica) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+        " submitted_clock, replica) SELECT ?, id, ?, ?, ?, 'queued', ?, ?, ? FROM issues WHERE id = ?",
         (
             _name(data["change"]),
-            operation.issue,
             _text(data["attempt"]),
             _text(data["commit"]),
             _text(data["base"]),
             operation.at,
             operation.clock,
             operation.replica,
+            operation.issue,
         ),
     )
     _update(connection, "attempts", operation, data["attempt"], {"state": "submitted"})

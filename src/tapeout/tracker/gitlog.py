@@ -29,6 +29,9 @@ ATTACHMENTS = "attachments"
 """Folder of a batch with the files that its operations attach, named by their object ids."""
 
 
+OBJECT_ID_LENGTH = 40
+
+
 class Damaged(EnvironmentProblem):
     """A commit of a log is none of ours, or cannot be read."""
 
@@ -73,13 +76,22 @@ def _tree(repository: pygit2.Repository, operations: Sequence[Operation]) -> pyg
     builder = repository.TreeBuilder()
     builder.insert(FILE_NAME, repository.create_blob(text.encode()), pygit2.enums.FileMode.BLOB)
     blobs = {str(operation.data.get("blob")) for operation in operations if operation.kind == "attached"}
-    present = sorted(blob for blob in blobs if blob in repository)
+    present = sorted(blob for blob in blobs if _is_blob(repository, blob))
     if present:
         attachments = repository.TreeBuilder()
         for blob in present:
             attachments.insert(blob, blob, pygit2.enums.FileMode.BLOB)
         builder.insert(ATTACHMENTS, attachments.write(), pygit2.enums.FileMode.TREE)
     return builder.write()
+
+
+def _is_blob(repository: pygit2.Repository, name: str) -> bool:
+    """Whether that is the whole id of a blob that is here: what was attached elsewhere can be called anything."""
+    import pygit2
+
+    if len(name) != OBJECT_ID_LENGTH or not set(name) <= set("0123456789abcdef"):
+        return False
+    return isinstance(repository.get(name), pygit2.Blob)
 
 
 def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:

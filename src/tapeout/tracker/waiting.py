@@ -10,18 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.model import FAILED_RESOLUTIONS, Dependency
 from tapeout.tracker.operations import Operation
 
 _FAILED = ", ".join(f"'{resolution}'" for resolution in FAILED_RESOLUTIONS)
 
-_NOT_NEEDED = (
-    "status = 'open' AND EXISTS (WITH RECURSIVE above(id) AS ("
-    " SELECT target FROM dependencies WHERE issue = issues.id AND kind = 'conditional' AND NOT ignored"
-    " UNION SELECT d.target FROM above a JOIN issues i ON i.id = a.id AND i.status = 'open'"
-    " JOIN dependencies d ON d.issue = a.id AND d.kind = 'conditional' AND NOT d.ignored)"
-    f" SELECT 1 FROM above a JOIN issues i ON i.id = a.id AND i.status = 'closed' AND i.resolution NOT IN ({_FAILED}))"
+def _not_needed_among(some: str) -> str:
+    """SQL for the ids that are not needed among `some`, ids to which all belong that are conditional on one of them.
+
+    Told downwards, from the issues that ended well to what was conditional on them: that visits each issue once. Told
+    upwards, from each issue to what it is conditional on, a long chain would be walked once an issue.
+    """
+    return (
+        "SELECT d.issue FROM dependencies d JOIN issues i ON i.id = d.issue JOIN issues t ON t.id = d.target"
+        f" WHERE d.issue IN ({some}) AND d.kind = 'conditional' AND NOT d.ignored AND i.status = 'open'"
+        f" AND (t.status = 'closed' AND t.resolution NOT IN ({_FAILED})"
+        f" OR t.status = 'open' AND t.not_needed AND t.id NOT IN ({some}))"
+        " UNION SELECT d.issue FROM idle JOIN dependencies d ON d.target = idle.id JOIN issues i ON i.id = d.issue"
+        " WHERE d.kind = 'conditional' AND NOT d.ignored AND i.status = 'open'"
+    )
+
+
+_CONDITIONAL = "SELECT issue FROM dependencies WHERE kind = 'conditional'"
+
+_BELOW = (
+    "WITH RECURSIVE below(id) AS (SELECT value FROM json_each(?) UNION SELECT d.issue FROM below b"
+    " JOIN dependencies d ON d.target = b.id AND d.kind = 'conditional'),"
+    f" idle(id) AS ({_not_needed_among('SELECT id FROM below')})"
+    " SELECT i.id, NOT i.not_needed FROM below JOIN issues i ON i.id = below.id"
+    " WHERE i.not_needed <> (i.id IN (SELECT id FROM idle))"
 )
 
 _OPEN_BLOCKERS = (
@@ -44,43 +63,41 @@ def after(connection: sqlite3.Connection, operation: Operation) -> None:
     if not is_concerned(operation):
         return
     if operation.kind == "dependency-removed" and _has_ignored(connection):
-        for issue in break_circles(connection):
-            settle(connection, issue)
-    settle(connection, operation.issue)
+        settle(connection, break_circles(connection))
+    settle(connection, [operation.issue])
 
 
 def after_merge(connection: sqlite3.Connection, issues: Iterable[str]) -> None:
     """Derive what follows from operations of others on these issues, which came in any order."""
     changed = set(issues)
-    if _has_ignored(connection) or any(_lies_on_circle(connection, issue) for issue in changed):
+    if _has_ignored(connection) or _may_lie_on_circle(connection, changed):
         changed.update(break_circles(connection))
-    for issue in changed:
-        settle(connection, issue)
+    settle(connection, changed)
 
 
-def _lies_on_circle(connection: sqlite3.Connection, issue: str) -> bool:
-    rows = connection.execute(
-        "SELECT target FROM dependencies WHERE issue = ? AND kind IN ('blocks', 'conditional')", (issue,)
-    ).fetchall()
-    return any(would_cycle(connection, issue, target) for (target,) in rows)
+_SEARCHED = 20
+"""Changed issues from which on it is cheaper to look at all dependencies than at what is above each issue."""
 
 
-def settle(connection: sqlite3.Connection, issue: str) -> None:
-    """Derive anew what follows from a change of one issue, for itself and for all that wait for it."""
-    if not _has_dependencies(connection, issue):
+def _may_lie_on_circle(connection: sqlite3.Connection, issues: Iterable[str]) -> bool:
+    waiting = [
+        (issue, target)
+        for issue in issues
+        for (target,) in connection.execute(
+            "SELECT target FROM dependencies WHERE issue = ? AND kind IN ('blocks', 'conditional')", (issue,)
+        ).fetchall()
+    ]
+    return len(waiting) > _SEARCHED or any(would_cycle(connection, issue, target) for issue, target in waiting)
+
+
+def settle(connection: sqlite3.Connection, issues: Iterable[str]) -> None:
+    """Derive anew what follows from changes of these issues, for themselves and for all that wait for them."""
+    changed = {issue for issue in issues if _has_dependencies(connection, issue)}
+    if not changed:
         return
-    changed = {issue}
-    for (reached,) in connection.execute(
-        "WITH RECURSIVE below(id) AS (VALUES (?) UNION SELECT d.issue FROM below b"
-        " JOIN dependencies d ON d.target = b.id AND d.kind = 'conditional') SELECT id FROM below",
-        (issue,),
-    ).fetchall():
-        done = connection.execute(
-            f"UPDATE issues SET not_needed = NOT not_needed WHERE id = ? AND not_needed <> ({_NOT_NEEDED})", (reached,)
-        )
-        if done.rowcount:
-            changed.add(reached)
-    _recount(connection, changed)
+    rows = connection.execute(_BELOW, (json.dumps(sorted(changed)),)).fetchall()
+    connection.executemany("UPDATE issues SET not_needed = ?2 WHERE id = ?1", rows)
+    _recount(connection, changed.union(issue for issue, _ in rows))
 
 
 def _has_dependencies(connection: sqlite3.Connection, issue: str) -> bool:
@@ -111,8 +128,8 @@ def settle_all(connection: sqlite3.Connection) -> None:
     """Derive everything anew: for an index that was just filled."""
     break_circles(connection)
     connection.execute(
-        f"UPDATE issues SET not_needed = ({_NOT_NEEDED}) WHERE not_needed OR id IN"
-        " (SELECT issue FROM dependencies WHERE kind = 'conditional')"
+        f"WITH RECURSIVE idle(id) AS ({_not_needed_among(_CONDITIONAL)}) UPDATE issues"
+        f" SET not_needed = id IN (SELECT id FROM idle) WHERE not_needed OR id IN ({_CONDITIONAL})"
     )
     connection.execute(
         f"UPDATE issues SET open_blockers = {_OPEN_BLOCKERS} WHERE open_blockers OR id IN"
