@@ -183,7 +183,7 @@ def test_an_attachment_that_is_none_stops_nothing_from_getting_to_git(tmp_path: 
         tracker.flush()
         if blob == "log":
             blob = str(next(iter(pygit2.Repository(tracker.paths.tracker_git).references.iterator())).target)
-        deliver(tracker, as_logged([(issue, "attached", {"name": "../x", "blob": blob, "size": 3})]))
+        deliver(tracker, as_logged([(issue, "attached", {"name": "../x", "blob": blob, "size": 3})], start=1 << 20))
         tracker.detach(issue, "1")
         tracker.undo()
         tracker.flush()

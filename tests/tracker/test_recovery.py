@@ -309,3 +309,40 @@ def test_rebuilding_under_writers_loses_nothing(paths: StatePaths) -> None:
         assert found >= set(acknowledged)
         delete_index(paths)
         assert {issue.id for issue in tracker.issues()} == found
+
+
+def test_what_was_written_to_an_index_that_was_deleted_is_in_the_one_that_another_process_made(paths: StatePaths) -> None:
+    with Tracker.open(paths, "ada") as ada:
+        ada.create(Draft("in git"))
+        ada.flush()
+        ada.create(Draft("not in git"))
+        delete_index(paths)
+        with Tracker.open(paths, "ben") as ben:
+            assert [issue.title for issue in ben.issues()] == ["in git"]
+            ada.create(Draft("after"))
+            assert {issue.title for issue in ben.issues()} == {"in git", "not in git", "after"}
+        ada.flush()
+        before = contents(paths)
+        rebuild.rebuild(paths)
+        assert contents(paths) == before
+
+
+def test_who_only_closes_a_deleted_index_loses_nothing_of_it(paths: StatePaths) -> None:
+    with Tracker.open(paths, "ada") as ada:
+        ada.create(Draft("in git"))
+        ada.flush()
+        ada.create(Draft("not in git"))
+        delete_index(paths)
+        Tracker.open(paths, "ben").close()
+    with Tracker.open(paths, "ben") as ben:
+        assert {issue.title for issue in ben.issues()} == {"in git", "not in git"}
+
+
+def test_whoever_brings_the_outbox_to_git_makes_no_empty_index_in_place_of_a_lost_one(paths: StatePaths) -> None:
+    with Tracker.open(paths, "ada") as ada:
+        ada.create(Draft("in git"))
+    delete_index(paths)
+    finish(python("import sys; from tapeout.base.paths import StatePaths; from tapeout.tracker import outbox;"
+                  " outbox._flush_alone(StatePaths(sys.argv[1]))", paths.root))  # fmt: skip
+    with Tracker.open(paths, "ada") as ada:
+        assert [issue.title for issue in ada.issues()] == ["in git"]

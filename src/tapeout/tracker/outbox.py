@@ -37,6 +37,16 @@ def is_waiting(connection: sqlite3.Connection) -> bool:
     return bool(row[0])
 
 
+def waiting(connection: sqlite3.Connection) -> list[Operation]:
+    """The operations of this clone that wait to be written to git."""
+    rows = connection.execute(
+        "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE sequence >"
+        " (SELECT value FROM meta WHERE key = 'flushed') ORDER BY sequence"
+    ).fetchall()
+    own = {row[0] for row in connection.execute("SELECT name FROM own_replicas")}
+    return [operation for operation in map(fold.from_row, rows) if operation.replica in own]
+
+
 def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
     """Write the outbox to git; returns how many operations were written.
 

@@ -13,14 +13,19 @@ from tapeout.tracker.operations import Operation
 
 
 def restore(paths: StatePaths) -> None:
-    """Make an index again from git if there is none, or one of an older version; else do nothing.
+    """Make an index from git if there is none, or one of an older version; else do nothing. Without a log in git it is
+    empty.
 
     Raises:
         EnvironmentProblem: as `rebuild`.
     """
     with schema.creation(paths.tracker_db):
-        if not schema.is_current(paths.tracker_db):
+        if schema.is_current(paths.tracker_db):
+            return
+        if any(map(os.path.exists, (paths.tracker_db, paths.tracker_git, paths.hub))):
             _rebuild_locked(paths)
+        else:
+            schema.build(paths.tracker_db, lambda _: None)
 
 
 def rebuild(paths: StatePaths) -> int:

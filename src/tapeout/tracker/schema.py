@@ -145,6 +145,10 @@ class Outdated(EnvironmentProblem):
     """The index was written by an older version: it is made again from git."""
 
 
+class Missing(EnvironmentProblem):
+    """There is no index: it is made again from git, or empty if there is nothing in git."""
+
+
 def in_memory() -> sqlite3.Connection:
     """An empty index that nobody else sees and that ends with its connection."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -153,18 +157,16 @@ def in_memory() -> sqlite3.Connection:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Open the index, creating it when it is missing.
+    """Open the index.
 
     Raises:
+        Missing: there is none. Whoever makes one has to look into git first: it may have been lost.
         EnvironmentProblem: the index was written by another version (`Outdated` if by an older one), or is no database.
     """
-    while True:
-        with _locked(path, fcntl.LOCK_SH):
-            if os.path.exists(path):
-                return _open(path)
-        with creation(path):
-            if not os.path.exists(path):
-                build(path, lambda _: None)
+    with _locked(path, fcntl.LOCK_SH):
+        if not os.path.exists(path):
+            raise Missing(f"there is no {path}")
+        return _open(path)
 
 
 def is_current(path: str) -> bool:

@@ -53,6 +53,8 @@ class Store:
         What cannot be brought to git, such as on a full disk, waits in the index for the next one who can.
         """
         with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
+            if self._wrote and not self._is_current():
+                self._reopen()
             if self._wrote and "pygit2" in sys.modules:
                 outbox.flush(self.paths, self._connection)
         self._connection.close()
@@ -164,12 +166,26 @@ class Store:
         return _identity(self.paths.tracker_db) == self._file
 
     def _reopen(self) -> None:
-        """Go on with the new index, after bringing to git what only the old one holds."""
-        with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
-            outbox.flush(self.paths, self._connection)
+        """Go on with the new index, after bringing to it and to git what only the old one holds."""
         old = self._connection
+        kept: list[Operation] = []
+        with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
+            kept = outbox.waiting(old)
+            outbox.flush(self.paths, old)
         self._connection, self._file = _open(self.paths)
         old.close()
+        if kept:
+            self._take_over(kept)
+
+    def _take_over(self, operations: list[Operation]) -> None:
+        """Bring in what this clone wrote to an index that was deleted, and that another process made again from git
+        before it was there."""
+        from tapeout.tracker import merge
+
+        with self._writing():
+            own = {(operation.replica,) for operation in operations}
+            self._connection.executemany("INSERT OR IGNORE INTO own_replicas VALUES (?)", own)
+            merge.merge(self._connection, operations, time.time())
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
@@ -260,14 +276,13 @@ def _open(paths: StatePaths) -> tuple[sqlite3.Connection, _Identity]:
 
 
 def _connect(paths: StatePaths) -> sqlite3.Connection:
-    lost = not os.path.exists(paths.tracker_db) and (os.path.exists(paths.tracker_git) or os.path.exists(paths.hub))
-    if not lost:
-        with contextlib.suppress(schema.Outdated):
+    while True:
+        try:
             return schema.connect(paths.tracker_db)
-    from tapeout.tracker import rebuild
+        except (schema.Missing, schema.Outdated):
+            from tapeout.tracker import rebuild
 
-    rebuild.restore(paths)
-    return schema.connect(paths.tracker_db)
+            rebuild.restore(paths)
 
 
 def _identity(path: str) -> _Identity | None:
