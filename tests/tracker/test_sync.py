@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pygit2
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tapeout.base import faults
 from tapeout.base.errors import Conflict, UsageError
 from tapeout.base.paths import Repository, StatePaths, find_repository
-from tapeout.tracker import Draft, Tracker, gitlog, rebuild
+from tapeout.tracker import Draft, Tracker, gitlog, rebuild, sync
 from tapeout.tracker.remote import Remote, Unreachable
 from tapeout.tracker.sharedleases import HeldElsewhere, SharedLeases
 from tapeout.tracker.sync import SyncReport, write_bundle
@@ -145,6 +146,35 @@ def test_a_lost_claim_is_told_of(clones: Clones) -> None:
     ada.sync()
     assert ben.sync().lost_claims == (issue,)
     assert ada.sync().lost_claims == ()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_index_that_is_made_again_in_the_middle_of_a_sync_has_all_that_came(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    ada, ben, _ = clones
+    if not is_first:
+        ada.tracker.create(Draft("before"))
+        everywhere(ada, ben)
+    ada.tracker.create(Draft("of ada"))
+    ben.tracker.create(Draft("of ben"))
+    ada.sync()
+    adopt = sync._adopt
+
+    def rebuild_and_adopt(*arguments: Any) -> None:
+        rebuild.rebuild(ben.paths)
+        adopt(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "_adopt", rebuild_and_adopt)
+        ben.sync()
+    assert {"of ada", "of ben"} <= set(ben.titles)
+    assert ada.replica not in ben.tracker.own_replicas()
+    before = contents(ben.paths)
+    rebuild.rebuild(ben.paths)
+    assert contents(ben.paths) == before
+    everywhere(ada, ben)
+    assert_same(ada, ben)
 
 
 def test_a_remote_that_cannot_be_reached_changes_nothing(clones: Clones, remote: Path) -> None:
@@ -420,6 +450,32 @@ with Tracker.open(paths, "x") as tracker:
         except Conflict:
             pass
 """
+
+
+def test_a_remote_that_takes_no_lease_says_so(shared: Clones, remote: Path) -> None:
+    ada, _, _ = shared
+    hook = remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ncase $1 in refs/tapeout/leases/*) exit 1;; esac\n")
+    hook.chmod(0o755)
+    with pytest.raises(Unreachable, match="does not take the lease of issue: .*declined"):
+        leases(ada).take("issue", "a-1")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['{"owner":"e","expires":1e308,"replicas":[]}', '{"owner":"e","expires":NaN,"replicas":[]}',
+     '{"owner":"e","expires":4e9,"replicas":[[]]}', '{"owner":"e","expires":4e9,"replicas":3}', "[]", '"x"',
+     "[" * 100_000, '{"owner":"e","expires":[],"replicas":[]}'],
+)  # fmt: skip
+def test_a_lease_that_makes_no_sense_holds_nobody_off(shared: Clones, remote: Path, said: str) -> None:
+    ada, _, _ = shared
+    repository = pygit2.Repository(str(remote))
+    who = pygit2.Signature("e", "e@e")
+    commit = repository.create_commit(None, who, who, said, repository.TreeBuilder().write(), [])
+    repository.references.create("refs/tapeout/leases/issue", commit)
+    assert leases(ada).all() == []
+    assert leases(ada).take("issue", "a-1").owner == "a-1"
 
 
 def test_clones_that_race_for_issues_win_each_once(shared: Clones) -> None:

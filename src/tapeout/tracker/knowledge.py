@@ -7,7 +7,8 @@ written in knowledge of the other, or both without.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 
 from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
@@ -28,22 +29,27 @@ class Knowledge:
     """What every replica had heard of when, as the log tells it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._heard: dict[str, list[tuple[int, dict[str, int]]]] = {}
-        for identity, data in connection.execute("SELECT id, data FROM operations WHERE kind = 'heard'"):
-            replica, _, number = identity.rpartition(".")
-            self._heard.setdefault(replica, []).append((int(number), json.loads(data)))
+        self._heard: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        rows = connection.execute("SELECT id, data FROM operations WHERE kind = 'heard'").fetchall()
+        said = sorted((replica, int(number), data) for (replica, _, number), data in _split(rows))
+        for replica, number, data in said:
+            for other, newest in json.loads(data).items():
+                if type(newest) is int:
+                    known = self._heard.setdefault((replica, other), [])
+                    known.append((number, max(newest, known[-1][1] if known else 0)))
 
     def knew(self, later: Operation, earlier: Operation) -> bool:
         """Whether `later` was written where `earlier` was known."""
         if later.replica == earlier.replica:
             return earlier.number < later.number
-        return any(
-            number < later.number
-            and isinstance(heard.get(earlier.replica), int)
-            and heard[earlier.replica] >= earlier.number
-            for number, heard in self._heard.get(later.replica, ())
-        )
+        known = self._heard.get((later.replica, earlier.replica), [])
+        before = bisect_left(known, (later.number, 0))
+        return before > 0 and known[before - 1][1] >= earlier.number
 
     def are_concurrent(self, one: Operation, other: Operation) -> bool:
         """Whether neither knew of the other."""
         return one.id != other.id and not self.knew(one, other) and not self.knew(other, one)
+
+
+def _split(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str, str], str]]:
+    return ((identity.rpartition("."), data) for identity, data in rows)

@@ -71,16 +71,25 @@ def _rebuild_locked(paths: StatePaths) -> int:
 
 
 def _salvage(paths: StatePaths, old: sqlite3.Connection) -> None:
-    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further."""
+    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further. What came from
+    other clones is in git as their logs, or comes again: as a log of ours it would be taken for ours."""
     others = set(gitlog.replicas(paths, gitlog.OTHERS_REFS))
+    own = _own(old)
     found: dict[str, list[Operation]] = {}
     with contextlib.suppress(sqlite3.DatabaseError, ValueError):
         for row in old.execute(f"SELECT {_columns(old)} FROM operations ORDER BY sequence"):
             operation = fold.from_row(row)
-            if operation.number > 0 and operation.replica not in others:
+            if operation.number > 0 and (operation.replica in own if own else operation.replica not in others):
                 found.setdefault(operation.replica, []).append(operation)
     for replica, operations in found.items():
         gitlog.append(paths, replica, operations)
+
+
+def _own(old: sqlite3.Connection) -> set[str]:
+    """Names under which the old index wrote; none if it does not tell."""
+    with contextlib.suppress(sqlite3.DatabaseError):
+        return {row[0] for row in old.execute("SELECT name FROM own_replicas")}
+    return set()
 
 
 def _columns(old: sqlite3.Connection) -> str:

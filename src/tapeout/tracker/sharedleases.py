@@ -22,7 +22,8 @@ from tapeout.base import git
 from tapeout.base.errors import LostClaim
 from tapeout.base.paths import Repository
 from tapeout.tracker.leases import held_until
-from tapeout.tracker.remote import Push, Remote
+from tapeout.tracker.model import LAST_MOMENT
+from tapeout.tracker.remote import Push, Remote, Unreachable
 from tapeout.tracker.store import Store
 
 LEASE_REFS = "refs/tapeout/leases/"
@@ -33,6 +34,11 @@ SETTING = "shared-claims"
 
 SHARED_SECONDS = 900.0
 """How long a lease on a remote lives: renewing it costs a push, so it is longer than a local one."""
+
+
+_TRIES = 5
+"""How often a push is tried again that was refused although nobody else moved the ref: two that come at the same
+moment can both be in the way of each other."""
 
 
 class SharedLease(NamedTuple):
@@ -80,17 +86,26 @@ class SharedLeases:
 
         Raises:
             HeldElsewhere: another clone holds it.
-            Unreachable: the remote cannot be reached.
+            Unreachable: the remote cannot be reached, or takes no leases.
         """
         name = LEASE_REFS + issue
+        before, tries = None, 0
         while True:
             there = self._remote.refs(name).get(name, "")
             held = self._read(issue, there) if there else None
             if held is not None and held.expires > time.time() and not set(held.replicas) & set(self._replicas):
                 raise HeldElsewhere(held)
             lease = self._draft(issue, owner, expires or time.time() + SHARED_SECONDS)
-            if not self._remote.push([Push(name, lease.commit, expected=there)]):
+            refused = self._remote.push([Push(name, lease.commit, expected=there)])
+            if not refused:
                 return lease
+            tries = tries + 1 if there == before else 0
+            if tries == _TRIES:
+                raise Unreachable(
+                    f"{self._remote.name} does not take the lease of {issue}: {refused[name]}",
+                    hint=f"whoever looks after it has to allow pushes to {LEASE_REFS}*",
+                )
+            before = there
 
     def release(self, lease: SharedLease) -> bool:
         """Give a lease back; False if it was not ours any more.
@@ -161,6 +176,8 @@ class SharedLeases:
             self._remote.fetch([f"+{LEASE_REFS}{issue}:{_SEEN_REFS}{issue}"])
         try:
             said = json.loads(self._repository[commit].peel(pygit2.Commit).message)
-            return SharedLease(issue, str(said["owner"]), float(said["expires"]), tuple(said["replicas"]), commit)
-        except (KeyError, ValueError, TypeError, pygit2.GitError):
+            expires, replicas = float(said["expires"]), tuple(said["replicas"])
+            makes_sense = 0 <= expires <= LAST_MOMENT and all(isinstance(one, str) for one in replicas)
+            return SharedLease(issue, str(said["owner"]), expires, replicas, commit) if makes_sense else None
+        except (LookupError, ValueError, TypeError, RecursionError, pygit2.GitError):
             return None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tapeout.base import faults, git, locks
@@ -102,6 +102,8 @@ def sync(store: Store, remote: Remote, *, repair: bool = False) -> SyncReport:
         fresh, before = _merge(store, audits)
         faults.point("sync.merged")
         _adopt(store, repository, audits, there)
+        if not _holds(store, audits):  # made again from git meanwhile, when git did not have them yet
+            _merge(store, audits)
         faults.point("sync.adopted")
         quarantined = [Quarantined(replica, reason) for replica, reason in unread.items()]
         quarantined += [Quarantined(r, a.problem) for r, a in audits.items() if a.problem is not None]
@@ -156,6 +158,16 @@ def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dic
             # Our own log is ahead of us: this index was restored from a backup, and its next numbers are taken.
             schema.new_replica(connection)
         return merge.merge(connection, operations, time.time()), held
+
+
+def _holds(store: Store, audits: dict[str, Audit]) -> bool:
+    """Whether the index has what was merged. Asked with the write lock held: no rebuild is under way then."""
+    newest = [one.operations[-1].id for one in audits.values() if one.operations]
+    if not newest:
+        return True
+    with store._writing():
+        known = "SELECT 1 FROM operations WHERE id = ?"
+        return all(store._connection.execute(known, (identity,)).fetchone() for identity in newest)
 
 
 def _adopt(store: Store, repository: pygit2.Repository, audits: dict[str, Audit], there: dict[str, str]) -> None:
@@ -244,22 +256,31 @@ def _contains(repository: pygit2.Repository, tip: str, older: str) -> bool:
 
 def _conflicts(connection: sqlite3.Connection, fresh: Iterable[Operation]) -> list[FieldConflict]:
     """Fields that came set by others, and that somebody else had set without their knowing of each other."""
-    came = [operation for operation in fresh if operation.kind == "fields-set"]
-    knowledge = Knowledge(connection) if came else None
+    came = {operation.id: operation.issue for operation in fresh if operation.kind == "fields-set"}
+    if not came:
+        return []
+    knowledge = Knowledge(connection)
     found: dict[tuple[str, str], FieldConflict] = {}
-    for one in came:
-        assert knowledge is not None
-        for other in fold.operations_of(connection, one.issue):
-            if other.kind == "fields-set" and knowledge.are_concurrent(one, other):
-                found |= _clashes(*sorted((one, other), key=lambda operation: operation.order))
+    for issue in sorted(set(came.values())):
+        setters: dict[str, Operation] = {}
+        for one in fold.operations_of(connection, issue):
+            if one.kind == "fields-set":
+                found |= _clashes(setters, one, came, knowledge)
+                setters |= dict.fromkeys(one.data, one)
     return [found[key] for key in sorted(found)]
 
 
-def _clashes(lost: Operation, kept: Operation) -> dict[tuple[str, str], FieldConflict]:
+def _clashes(
+    setters: dict[str, Operation], kept: Operation, came: Container[str], knowledge: Knowledge
+) -> dict[tuple[str, str], FieldConflict]:
+    """Fields whose last setter an operation overwrites without either knowing of the other, and of which one is new."""
     return {
         (kept.issue, field): FieldConflict(kept.issue, field, _author(kept), _author(lost))
-        for field in kept.data.keys() & lost.data.keys()
-        if kept.data[field] != lost.data[field]
+        for field, value in kept.data.items()
+        if (lost := setters.get(field)) is not None
+        and (kept.id in came or lost.id in came)
+        and lost.data[field] != value
+        and knowledge.are_concurrent(kept, lost)
     }
 
 
