@@ -4,8 +4,8 @@ Every batch of the log and every pulled change adds loose objects, and every clo
 floor that runs for days would get slower with each hour. Nothing is ever dropped: what no ref reaches is packed with
 the rest.
 
-What may go wrong: somebody links objects file by file while packing moves them into a pack, and would get neither. So
-those hold the lock shared (`linking`), and packing, which can wait for a better moment, takes it only when it is free.
+What may go wrong: somebody links objects file by file while packing moves them into a pack, and would get neither; or
+writes one into a folder that packing finds empty and removes. So those hold the lock shared (`linking`), and packing, which can wait for a better moment, takes it only when it is free.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ LOCK = "tapeout-packing"
 
 @contextlib.contextmanager
 def linking(path: str) -> Iterator[None]:
-    """Hold off packing of the repository at `path` while its objects are linked; one that is not ours, which we never
+    """Hold off packing of the repository at `path` while its objects are linked or written; one that is not ours, which we never
     pack, has no lock and gets none."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(FileNotFoundError):

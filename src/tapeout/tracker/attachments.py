@@ -87,9 +87,12 @@ class AttachmentCommands(Store):
         import pygit2
 
         from tapeout.base import git
+        from tapeout.base.packing import linking
 
         try:
-            return str(git.ensure_bare(self.paths.tracker_git).create_blob(content))
+            repository = git.ensure_bare(self.paths.tracker_git)
+            with linking(self.paths.tracker_git):
+                return str(repository.create_blob(content))
         except (pygit2.GitError, OSError) as error:
             raise EnvironmentProblem(f"cannot write to {self.paths.tracker_git}: {error}") from error
 

@@ -42,11 +42,21 @@ def append(paths: StatePaths, replica: str, operations: Sequence[Operation]) -> 
     Raises:
         EnvironmentProblem: git cannot be written, such as on a full disk.
     """
+    from tapeout.base import git
+    from tapeout.base.packing import linking
+
+    repository = git.ensure_bare(paths.tracker_git)
+    with linking(paths.tracker_git):
+        _append(repository, paths, replica, operations)
+
+
+def _append(
+    repository: pygit2.Repository, paths: StatePaths, replica: str, operations: Sequence[Operation]
+) -> None:
     import pygit2
 
     from tapeout.base import git
 
-    repository = git.ensure_bare(paths.tracker_git)
     name = LOG_REFS + replica
     try:
         reference = repository.references.get(name)

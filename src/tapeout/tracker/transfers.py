@@ -120,6 +120,7 @@ class TransferCommands(Store):
         import pygit2
 
         from tapeout.base import git
+        from tapeout.base.packing import linking
 
         repository = git.ensure_bare(self.paths.tracker_git)
         for record, one in attachments:
@@ -129,7 +130,8 @@ class TransferCommands(Store):
                     f"{source}, {record.where}, attachments: the content of {one.name!r} is not {one.blob}"
                 )
             try:
-                repository.create_blob(one.content)
+                with linking(self.paths.tracker_git):
+                    repository.create_blob(one.content)
             except (pygit2.GitError, OSError) as error:
                 raise EnvironmentProblem(f"cannot write {self.paths.tracker_git}: {error}") from error
 
