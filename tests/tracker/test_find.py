@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker
+from tapeout.tracker import Draft, Filter, Tracker
 from tapeout.tracker.model import Issue
 from tapeout.tracker.queryfields import Value
 from tapeout.tracker.querylang import Condition, Group, Not, Query, Term
@@ -292,3 +292,13 @@ def zoo(tracker: Tracker) -> Tracker:
     for issue in tracker.create_many(drafts)[::3]:
         tracker.close_issue(issue.id)
     return tracker
+
+
+def test_what_is_no_utf_8_is_refused_wherever_it_is_asked_for(tracker: Tracker) -> None:
+    asked: list[Callable[[str], object]] = [
+        lambda odd: tracker.issues(Filter(label=odd)), lambda odd: tracker.claim_next("me", labels=[odd]),
+        lambda odd: tracker.change(odd), lambda odd: tracker.find(f"label:{odd}"), lambda odd: tracker.search(odd),
+    ]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(UsageError, match="not valid UTF-8"):
+            ask("\udcff")

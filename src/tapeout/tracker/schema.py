@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 
-from tapeout.base.errors import Busy, EnvironmentProblem
+from tapeout.base.errors import Busy, EnvironmentProblem, UsageError
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 
@@ -219,7 +219,7 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
         _rollback(connection)
         raise translate(error, path) from error
     except BaseException:
@@ -227,8 +227,10 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
         raise
 
 
-def translate(error: sqlite3.DatabaseError, path: str) -> Exception:
+def translate(error: sqlite3.DatabaseError | UnicodeEncodeError, path: str) -> Exception:
     """What a user can do about an error of SQLite; programming errors come back unchanged."""
+    if isinstance(error, UnicodeEncodeError):  # half of a surrogate pair: how Python holds bytes that are no UTF-8
+        return UsageError(f"{error.object!r} is not valid UTF-8")
     text = str(error)
     if "disk is full" in text or "disk I/O" in text:
         return EnvironmentProblem(

@@ -158,7 +158,7 @@ class Store:
             self._reopen()
         try:
             yield self._connection
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
             raise schema.translate(error, self.paths.tracker_db) from error
 
     def _is_current(self) -> bool:

@@ -108,7 +108,8 @@ class TransferCommands(Store):
             try:
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
+                with contextlib.suppress(sqlite3.Error):  # who stopped in the middle has closed the tracker already
+                    connection.execute("ROLLBACK")
 
     def _keep_attachments(self, content: Content, source: str) -> None:
         """Put the content of attachments into the tracker's repository."""

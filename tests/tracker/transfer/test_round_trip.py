@@ -133,3 +133,11 @@ def test_attempts_changes_and_leases_are_told_but_not_brought_in(tracker: Tracke
     with Tracker.open(StatePaths(str(tmp_path / "other")), "bob") as other:
         other.import_issues(formats.read(as_file([item]), "export"), "export")
         assert other.issue(issue.id).lease_owner is None
+
+
+def test_an_export_that_nobody_reads_to_its_end_ends_quietly(tmp_path: Path) -> None:
+    with Tracker.open(StatePaths(str(tmp_path / "one")), "ada") as tracker:
+        tracker.create_many([Draft("one"), Draft("two")])
+        items = tracker.export_issues()
+        next(items)
+    items.close()  # type: ignore[attr-defined]
