@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tapeout.base import jsontext
 
+
 class Point(NamedTuple):
     x: int
     y: str
@@ -40,7 +41,11 @@ def test_named_tuples_are_lists() -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
 def test_what_is_no_number_in_json_is_read_as_null_and_not_written(number: str) -> None:
-    assert jsontext.loads(f'{{"a": [{number}, 1.5]}}') == jsontext.loads(f' {{"a": [{number}, 1.5]}}') == {"a": [None, 1.5]}
+    assert (
+        jsontext.loads(f'{{"a": [{number}, 1.5]}}')
+        == jsontext.loads(f' {{"a": [{number}, 1.5]}}')
+        == {"a": [None, 1.5]}
+    )
     with pytest.raises(ValueError, match="not JSON compliant"):
         jsontext.dumps([float(number)])
 

@@ -71,7 +71,9 @@ def not_needed(tracker: Tracker) -> set[str]:
         (d.issue, d.target) for i in issues for d in tracker.dependencies(i)
         if d.kind == "conditional" and not d.ignored and d.issue == i and d.target in issues
     ]  # fmt: skip
-    well = {i for i, issue in issues.items() if issue.status == "closed" and issue.resolution not in ("failed", "wontfix")}
+    well = {
+        i for i, issue in issues.items() if issue.status == "closed" and issue.resolution not in ("failed", "wontfix")
+    }
     found: set[str] = set()
     while more := {i for i, on in edges if issues[i].status == "open" and on in well | found} - found:
         found |= more
@@ -221,7 +223,7 @@ class Clones(RuleBasedStateMachine):
     @rule(who=WHO, issue=issues)
     def attempt(self, who: int, issue: str) -> None:
         identity = f"a-{who}-{next(self.numbers)}"
-        begun = {"agent": "x", "host": "h", "pid": 1, "pid_started": 0.5}
+        begun: dict[str, Any] = {"agent": "x", "host": "h", "pid": 1, "pid_started": 0.5}
         self.on(who, lambda clone: clone.begin_attempt(clone.resolve(issue), identity, 1000.0, **begun))
 
     @rule(who=WHO, issue=issues, how=st.sampled_from(["submit", "failed", "give up", "dead"]))

@@ -311,7 +311,9 @@ def test_rebuilding_under_writers_loses_nothing(paths: StatePaths) -> None:
         assert {issue.id for issue in tracker.issues()} == found
 
 
-def test_what_was_written_to_an_index_that_was_deleted_is_in_the_one_that_another_process_made(paths: StatePaths) -> None:
+def test_what_was_written_to_an_index_that_was_deleted_is_in_the_one_that_another_process_made(
+    paths: StatePaths,
+) -> None:
     with Tracker.open(paths, "ada") as ada:
         ada.create(Draft("in git"))
         ada.flush()

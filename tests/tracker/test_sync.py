@@ -458,7 +458,7 @@ def test_a_remote_that_takes_no_lease_says_so(shared: Clones, remote: Path) -> N
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ncase $1 in refs/tapeout/leases/*) exit 1;; esac\n")
     hook.chmod(0o755)
-    with pytest.raises(Unreachable, match="does not take the lease of issue: .*declined"):
+    with pytest.raises(Unreachable, match=r"does not take the lease of issue: .*declined"):
         leases(ada).take("issue", "a-1")
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _Check = Callable[["Any"], "Any"]
 """Gives a value of an operation's data as a column holds it, or raises `TypeError` or `ValueError`."""
 
+
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise TypeError(f"{value!r} is no text")

@@ -50,9 +50,7 @@ def append(paths: StatePaths, replica: str, operations: Sequence[Operation]) -> 
         _append(repository, paths, replica, operations)
 
 
-def _append(
-    repository: pygit2.Repository, paths: StatePaths, replica: str, operations: Sequence[Operation]
-) -> None:
+def _append(repository: pygit2.Repository, paths: StatePaths, replica: str, operations: Sequence[Operation]) -> None:
     import pygit2
 
     from tapeout.base import git

@@ -197,7 +197,9 @@ class Store:
         # What is folded now is what will be folded from git: the data as it comes back from JSON.
         operation = Operation(
             f"{replica}.{number}",
-            max(clock, past(newest, issue)),  # a wrong clock of another replica counts only on the issues that it wrote to
+            max(
+                clock, past(newest, issue)
+            ),  # a wrong clock of another replica counts only on the issues that it wrote to
             storable(self.actor),
             issue,
             kind,

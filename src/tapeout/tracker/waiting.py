@@ -17,6 +17,7 @@ from tapeout.tracker.operations import Operation
 
 _FAILED = ", ".join(f"'{resolution}'" for resolution in FAILED_RESOLUTIONS)
 
+
 def _not_needed_among(some: str) -> str:
     """SQL for the ids that are not needed among `some`, ids to which all belong that are conditional on one of them.
 
