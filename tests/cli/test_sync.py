@@ -127,3 +127,13 @@ def test_a_claim_is_renewed_by_its_holder_only(cli: Cli) -> None:
     after = cli("renew", issue, "--as", "ada", "--json").data
     assert (after["token"], after["expires"] > before["expires"] + 3000) == (before["token"], True)
     assert "is held by ada until" in cli("renew", issue, "--as", "ben").err
+
+
+def test_a_claim_that_was_lost_lets_nothing_through(cli: Cli) -> None:
+    issue = cli.new("One")
+    token = str(cli("claim", issue, "--lease", "0.01", "--json", env={"TAPEOUT_ACTOR": "ada"}).data["token"])
+    assert cli("claim", issue, env={"TAPEOUT_ACTOR": "ben"}).code == 0
+    for words in (["comment", issue, "late"], ["edit", issue, "--priority", "0"], ["close", issue]):
+        done = cli("issue", *words, "--token", token, "--json", env={"TAPEOUT_ACTOR": "ada"})
+        assert (done.code, done.error["code"], done.error["details"]["owner"]) == (9, "lost-claim", "ben")
+    assert cli("issue", "close", issue, "--token", "2", env={"TAPEOUT_ACTOR": "ben"}).code == 0

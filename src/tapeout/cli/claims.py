@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
@@ -35,6 +37,18 @@ def add_arguments(parser: Describes) -> None:
         parser.add_argument("--lease", type=float, default=HAND_LEASE_SECONDS, metavar="SECONDS", help="default 3600")
     add_json(parser)
     parser.set_defaults(run=run, for_people=True)
+
+
+def add_token(parser: Describes) -> None:
+    """Give a command that writes the option to do so only while a claim lasts."""
+    parser.add_argument(
+        "--token", type=int, metavar="N", help="of your claim, as claim --json gives it: refused once you have lost it"
+    )
+
+
+def under_lease(tracker: Tracker, token: int | None) -> contextlib.AbstractContextManager[None]:
+    """Writes to issues only while the caller's claim with this token lasts; without a token, at any time."""
+    return contextlib.nullcontext() if token is None else tracker.under_lease(actor(), token)
 
 
 def _claim(arguments: argparse.Namespace) -> Result:

@@ -6,6 +6,7 @@ import contextlib
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.claims import add_token, under_lease
 from tapeout.cli.commands import add_json, read_text
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import add_fields, given_fields
@@ -28,6 +29,7 @@ def _add_issues(parser: Describes) -> None:
     parser.add_argument("issues", metavar="ID", nargs="*", help="one or more issues")
     parser.add_argument("--query", metavar="QUERY", help="all issues that fit instead, as in `issue list`")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    add_token(parser)
     add_json(parser)
 
 
@@ -35,7 +37,7 @@ def _work(arguments: argparse.Namespace, do: Callable[[Tracker, Sequence[str]], 
     """Do something to all issues that are meant, or see what it would do; what came of it, one value an issue."""
     if bool(arguments.issues) == (arguments.query is not None):
         raise UsageError("give either issues or --query", hint="nothing was changed")
-    with open_tracker() as tracker, _rehearsing(tracker, arguments.dry_run):
+    with open_tracker() as tracker, _rehearsing(tracker, arguments.dry_run), under_lease(tracker, arguments.token):
         issues = arguments.issues if arguments.query is None else tracker.matching_ids(arguments.query)
         return do(tracker, issues)
 

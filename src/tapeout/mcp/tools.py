@@ -1,14 +1,16 @@
 """The tools: what each is for, what it takes, what it does. Names, descriptions and schemas together cost every session
 that connects at most 2,500 tokens."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tapeout.base.caller import refuse_agents
+from tapeout.cli.claims import under_lease
 from tapeout.cli.context import here, open_tracker, parse_moment
 from tapeout.cli.parser import parse
-from tapeout.tracker import Draft
+from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
 from tapeout.tracker.prime import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
 
@@ -51,6 +53,13 @@ def _command(*words: str) -> Any:
 
 def _issue(issue: Issue) -> dict[str, Any]:
     return {**issue._asdict(), "state": issue.state(time.time())}
+
+
+@contextlib.contextmanager
+def _open(given: Arguments) -> Iterator[Tracker]:
+    """The tracker, for writes that are refused once the caller has lost his claim."""
+    with open_tracker() as tracker, under_lease(tracker, given.get("token")):
+        yield tracker
 
 
 def _prime(given: Arguments) -> Any:
@@ -100,7 +109,7 @@ def _update(given: Arguments) -> Any:
     fields = {field: given[field] for field in _EDITED if field in given}
     if "defer" in given:
         fields["deferred_until"] = parse_moment(given["defer"])
-    with open_tracker() as tracker:
+    with _open(given) as tracker:
         issue = tracker.resolve(given["issue"])
         # What is most likely to be refused comes first: a cycle leaves all as it was.
         _connect(tracker.add_dependency, issue, given.get("add_dependencies", ()))
@@ -115,7 +124,7 @@ def _connect(change: Callable[[str, str, str], object], issue: str, dependencies
 
 
 def _comment(given: Arguments) -> Any:
-    with open_tracker() as tracker:
+    with _open(given) as tracker:
         return tracker.comment(given["issue"], given["text"])._asdict()
 
 
@@ -134,7 +143,7 @@ def _release(given: Arguments) -> Any:
 
 def _close(given: Arguments) -> Any:
     refuse_agents()
-    with open_tracker() as tracker:
+    with _open(given) as tracker:
         return _issue(tracker.close_issue(given["issue"], given.get("as", "done"), given.get("note", "")))
 
 
@@ -149,6 +158,7 @@ _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _ID: Schema = {"type": "string", "description": "id or its start"}
 _TYPE: Schema = {"enum": list(ISSUE_TYPES)}
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4, "description": "0 is most urgent"}
+_TOKEN: Schema = {"type": "integer", "description": "of your claim: refused once you have lost it"}
 _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": LIST_LIMIT}
 _KIND: Schema = {"enum": list(DEPENDENCY_KINDS)}
 
@@ -244,6 +254,7 @@ TOOLS = (
             "remove_labels": _TEXTS,
             "add_dependencies": {**_link("on"), "description": "kind blocks (default): on must close first"},
             "remove_dependencies": _link("on"),
+            "token": _TOKEN,
         },
         ("issue",),
         _update,
@@ -251,7 +262,7 @@ TOOLS = (
     Tool(
         "comment",
         "Leave a note for the next session: what you tried, what failed and how, what is left.",
-        {"issue": _ID, "text": {"type": "string", "description": "Markdown"}},
+        {"issue": _ID, "text": {"type": "string", "description": "Markdown"}, "token": _TOKEN},
         ("issue", "text"),
         _comment,
     ),
@@ -272,7 +283,7 @@ TOOLS = (
     Tool(
         "close_issue",
         "Close an issue. Never as landed: only the gate does that.",
-        {"issue": _ID, "as": {"enum": list(PERSON_RESOLUTIONS), "default": "done"}, "note": _TEXT},
+        {"issue": _ID, "as": {"enum": list(PERSON_RESOLUTIONS), "default": "done"}, "note": _TEXT, "token": _TOKEN},
         ("issue",),
         _close,
     ),

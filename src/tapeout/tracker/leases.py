@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tapeout.base.errors import LostClaim, NotAllowed, NotFound, UsageError
 from tapeout.tracker import queries
@@ -104,6 +105,24 @@ class LeaseCommands(Store):
                 " AND (lease_owner IS NULL OR lease_expires <= ?)",
                 (owner, expires, time.time(), issue, time.time()),
             )
+
+    @contextlib.contextmanager
+    def under_lease(self, owner: str, token: int) -> Iterator[None]:
+        """Within this, nothing is written about an issue whose newest lease is not this one: who comes back after his
+        lease was taken over or given back changes nothing.
+
+        Args:
+            owner: who took the lease.
+            token: its fencing token.
+
+        Raises:
+            LostClaim: by the writes, when the lease is stale; says who holds the issue until when.
+        """
+        self._guard = lambda issue: self._fence(Lease(issue, owner, token, 0))
+        try:
+            yield
+        finally:
+            self._guard = None
 
     def _grant(self, issue: Issue, owner: str, seconds: float) -> Lease:
         now = time.time()

@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
 from tapeout.base import jsontext as json
@@ -37,6 +37,8 @@ class Store:
         self._wrote = False
         self._rehearsing = False
         self._act = 0
+        self._guard: Callable[[str], object] | None = None
+        """Called with the issue before anything is written about it; refuses by raising."""
 
     @classmethod
     def open(cls, paths: StatePaths, actor: str) -> Self:
@@ -173,6 +175,8 @@ class Store:
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
+        if self._guard is not None and issue:
+            self._guard(issue)
         text = storable(encode_data(data))
         replica, number, ours, newest = self._counters(issue)
         number, clock = number + 1, tick(ours, time.time())
