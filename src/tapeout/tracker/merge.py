@@ -38,7 +38,7 @@ def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: 
     for issue, ours in issues.items():
         if _apply(connection, issue, ours, newest[issue]):
             concerned.add(issue)
-    waiting.after_merge(connection, concerned)
+    bulk.settle(connection, concerned)
     _follow_clock(connection, fresh, now)
     _note_heard(connection, fresh)
     return fresh
@@ -77,7 +77,8 @@ def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation])
     """Remember for the next operation of our own what it is written in knowledge of."""
     text = connection.execute("SELECT heard FROM replica").fetchone()[0]
     heard = json.loads(text) if text else {}
-    heard |= knowledge.newest_numbers(operations)
+    for replica, number in knowledge.newest_numbers(operations).items():
+        heard[replica] = max(number, heard.get(replica, 0))
     if heard:
         connection.execute("UPDATE replica SET heard = ?", (json.dumps(heard),))
 
