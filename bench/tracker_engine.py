@@ -27,7 +27,7 @@ from bench.tracker_cli import _install, _isolate
 from tapeout.base.errors import NotFound
 from tapeout.base.paths import StatePaths, find_repository
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.remote import Remote
+from tapeout.tracker.sharing.remote import Remote
 from tapeout.tracker.transfer import formats
 
 BODY = "A body. " * 20

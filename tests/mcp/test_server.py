@@ -17,7 +17,7 @@ from mcp.types import Implementation
 from mcp import ClientSession, StdioServerParameters
 from tapeout.mcp.server import described_tools
 from tapeout.mcp.tools import TOOLS
-from tapeout.tracker.tokens import estimate
+from tapeout.tracker.prime.tokens import estimate
 from tests.cli.conftest import PROGRAM, Cli
 
 MOST_TOOLS = 10

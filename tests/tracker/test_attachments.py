@@ -13,7 +13,7 @@ from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageE
 from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker, merge, rebuild
-from tapeout.tracker.attachments import MAX_ATTACHMENT_BYTES, safe_name
+from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 from tapeout.tracker.operations import Operation, tick
 from tests.tracker.tools import delete_index
 

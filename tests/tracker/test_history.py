@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker, gitlog, merge
-from tapeout.tracker.history import BLAMED, Entry, blame, entries
+from tapeout.tracker.history.entries import BLAMED, Entry, blame, entries
+from tapeout.tracker.history.replay import replay
 from tapeout.tracker.operations import Operation, tick
-from tapeout.tracker.replay import replay
 from tests.tracker.test_fold import LOG
 
 

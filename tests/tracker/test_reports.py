@@ -10,7 +10,7 @@ from tapeout.base.errors import NotFound
 from tapeout.tracker import Counts, Draft, Tracker, merge
 from tapeout.tracker.model import Issue
 from tapeout.tracker.operations import Operation, tick
-from tapeout.tracker.reasons import Obstacle, Step
+from tapeout.tracker.reports.reasons import Obstacle, Step
 
 DAY = 86_400.0
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, merge, rebuild, search
+from tapeout.tracker import Draft, Tracker, merge, rebuild
 from tapeout.tracker.operations import Operation, tick
+from tapeout.tracker.query import search
 from tests.tracker.tools import finish, python
 
 START = tick(0, time.time())
@@ -186,7 +187,8 @@ SEARCHER = """
 import sys
 import pygit2
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, search
+from tapeout.tracker import Draft, Tracker
+from tapeout.tracker.query import search
 search.BATCH = 7
 with Tracker.open(StatePaths(sys.argv[1]), sys.argv[2]) as tracker:
     for number in range(15):

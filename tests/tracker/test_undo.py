@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.undo import Act
+from tapeout.tracker.history.undo import Act
 from tests.tracker.tools import contents, delete_index
 
 DERIVED = ("updated_at", "closed_at", "open_blockers", "not_needed", "lease_expires", "lease_granted", "lease_token")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.reasons import Chain, Obstacle, Step
+    from tapeout.tracker.reports.reasons import Chain, Obstacle, Step
 
 
 def add_arguments(parser: Describes) -> None:

@@ -77,7 +77,7 @@ def _release(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         issue = tracker.release_issue(arguments.issue, owner, force=arguments.force)
         if _remote(tracker):
-            from tapeout.tracker.sharedleases import SharedLeases
+            from tapeout.tracker.sharing.leases import SharedLeases
 
             shared = SharedLeases.through(tracker, here().repository, _remote(tracker))
             shared.exchange()
@@ -113,7 +113,7 @@ def _shared(tracker: Tracker, take: Callable[[], Lease], *, again: bool = False,
         lease = take()
         if not _remote(tracker):
             return lease
-        from tapeout.tracker.sharedleases import HeldElsewhere, SharedLeases
+        from tapeout.tracker.sharing.leases import HeldElsewhere, SharedLeases
 
         try:
             shared = SharedLeases.through(tracker, here().repository, _remote(tracker))

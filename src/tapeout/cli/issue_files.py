@@ -11,7 +11,7 @@ from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import open_tracker
 from tapeout.cli.output import Result, clock, printable, table
-from tapeout.tracker.attachments import MAX_ATTACHMENT_BYTES, safe_name
+from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
     from tapeout.tracker import Tracker
     from tapeout.tracker.model import Issue
-    from tapeout.tracker.querylang import Condition, Query
+    from tapeout.tracker.query.language import Condition, Query
 
 LIST_LIMIT = 50
 
@@ -114,16 +114,16 @@ def streamed(query: str | Query, most: int) -> Iterator[dict[str, Any]]:
 
 def _query(arguments: argparse.Namespace) -> Query:
     """The query with what the options add to it."""
-    from tapeout.tracker import querylang
+    from tapeout.tracker.query import language
 
-    query = querylang.parse(" ".join(arguments.query))
-    status = arguments.status or ("all" if querylang.is_about_status(query) else "open")
-    given: list[Condition] = [querylang.of("status", status)] if status != "all" else []
+    query = language.parse(" ".join(arguments.query))
+    status = arguments.status or ("all" if language.is_about_status(query) else "open")
+    given: list[Condition] = [language.of("status", status)] if status != "all" else []
     names = ("type", "label", "parent")
-    given += [querylang.of(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
+    given += [language.of(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
     if arguments.needs_person:
-        given.append(querylang.of("is", "needs-person"))
-    return querylang.narrowed(query, given)
+        given.append(language.of("is", "needs-person"))
+    return language.narrowed(query, given)
 
 
 def add_epics(parser: Describes) -> None:

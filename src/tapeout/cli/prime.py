@@ -23,7 +23,7 @@ def add_arguments(parser: Describes) -> None:
 
 def _prime(arguments: argparse.Namespace) -> Result:
     from tapeout.tracker import Tracker
-    from tapeout.tracker.prime_facts import reader_at
+    from tapeout.tracker.prime.facts import reader_at
 
     context = here()
     with Tracker.open(context.paths, actor()) as tracker:

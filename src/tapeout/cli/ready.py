@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.querylang import Query
+    from tapeout.tracker.query.language import Query
 
 
 def add_arguments(parser: Describes) -> None:
@@ -33,6 +33,6 @@ def _ready(arguments: argparse.Namespace) -> Result | Stream:
 
 
 def _query(arguments: argparse.Namespace) -> Query:
-    from tapeout.tracker import querylang
+    from tapeout.tracker.query import language
 
-    return querylang.narrowed(querylang.parse(" ".join(arguments.query)), [querylang.of("is", "ready")])
+    return language.narrowed(language.parse(" ".join(arguments.query)), [language.of("is", "ready")])

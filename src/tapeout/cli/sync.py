@@ -13,7 +13,7 @@ from tapeout.cli.output import Result
 if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
     from tapeout.config import TrackerConfig
-    from tapeout.tracker.sync import SyncReport
+    from tapeout.tracker.sharing.sync import SyncReport
 
 
 def add_arguments(parser: Describes) -> None:
@@ -31,8 +31,8 @@ def add_arguments(parser: Describes) -> None:
 
 def _sync(arguments: argparse.Namespace) -> Result:
     from tapeout.floor.sharing import share_claims
-    from tapeout.tracker.remote import Remote, default_remote
-    from tapeout.tracker.sync import write_bundle
+    from tapeout.tracker.sharing.remote import Remote, default_remote
+    from tapeout.tracker.sharing.sync import write_bundle
 
     context = here()
     if arguments.bundle is not None:

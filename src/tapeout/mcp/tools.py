@@ -12,7 +12,7 @@ from tapeout.cli.context import here, open_tracker, parse_moment
 from tapeout.cli.parser import parse
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
-from tapeout.tracker.prime import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
+from tapeout.tracker.prime.primer import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
 
 Schema = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -63,7 +63,7 @@ def _open(given: Arguments) -> Iterator[Tracker]:
 
 
 def _prime(given: Arguments) -> Any:
-    from tapeout.tracker.prime_facts import reader_at
+    from tapeout.tracker.prime.facts import reader_at
 
     reader = reader_at(here().repository.root)
     with open_tracker() as tracker:

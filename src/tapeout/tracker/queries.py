@@ -140,7 +140,7 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
 def matching(
     connection: sqlite3.Connection, condition: str, order: str, values: dict[str, object], limit: int
 ) -> list[Issue]:
-    """Issues that fit a condition of `wheres`; a negative limit means all."""
+    """Issues that fit a condition of `query.sql`; a negative limit means all."""
     rows = connection.execute(
         f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {condition} ORDER BY {order} LIMIT :limit",
         {**values, "limit": limit},

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tapeout.base.errors import UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.imports import Report
 from tapeout.tracker.transfer import formats
+from tapeout.tracker.transfer.imports import Report
 from tests.tracker import tools
 
 AT = "2025-10-16T20:46:08.5-07:00"

@@ -1,8 +1,8 @@
 """Issues on their way in and out: other tools' files and ours, as values. No network, no database.
 
 A file's items become `Record`s (`formats.read`), one converter a format: `beads`, `github`, `native`. `plan` says
-which operations bring a tracker to what the records say; `tracker/imports.py` writes them. The other way,
-`tracker/exports.py` reads records from the index and the same converters write them. `snapshot` makes Markdown pages
+which operations bring a tracker to what the records say; `imports` writes them. The other way,
+`exports` reads records from the index and the same converters write them. `snapshot` makes Markdown pages
 of them.
 
 What may go wrong: an item is not valid (`UsageError`, which names file, line or index, and field; nothing is imported).

@@ -1,7 +1,7 @@
 """The query language, `status:open label:api -type:epic updated:<7d "exact phrase"`: text to a tree and back. Pure.
 
 A query is terms that all must fit; `OR`, `-` and parentheses combine them. A term is a word to search for, or a field
-with one or more values of which one must fit. What a term means is said in `wheres`; docs/reference/queries.md is the
+with one or more values of which one must fit. What a term means is said in `sql`; docs/reference/queries.md is the
 page for people. Whatever parses can be compiled: values are checked here, where their place is known.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, Literal, NamedTuple
-from tapeout.tracker.queryfields import ALIASES, FIELDS, KINDS, RESOLUTIONS, SORT, Kind, Value, read_prefix, shown
+from tapeout.tracker.query.fields import ALIASES, FIELDS, KINDS, RESOLUTIONS, SORT, Kind, Value, read_prefix, shown
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn

@@ -10,9 +10,9 @@ from tapeout.tracker.store import Store
 
 # Imported where they are used: most commands report nothing.
 if TYPE_CHECKING:
-    from tapeout.tracker.figures import Statistics
-    from tapeout.tracker.graphs import Graph
-    from tapeout.tracker.reasons import Obstacle
+    from tapeout.tracker.reports.figures import Statistics
+    from tapeout.tracker.reports.graphs import Graph
+    from tapeout.tracker.reports.reasons import Obstacle
 
 
 class Epic(NamedTuple):
@@ -47,7 +47,7 @@ class ReportCommands(Store):
             limit: how many; negative means all.
             issue: a full or shortened id.
         """
-        from tapeout.tracker import reasons
+        from tapeout.tracker.reports import reasons
 
         with self._reading() as connection:
             identity = queries.resolve(connection, issue) if issue is not None else None
@@ -61,7 +61,7 @@ class ReportCommands(Store):
             issue: a full or shortened id.
             closed: with closed issues.
         """
-        from tapeout.tracker import graphs
+        from tapeout.tracker.reports import graphs
 
         with self._reading() as connection:
             start = queries.resolve(connection, issue) if issue is not None else None
@@ -89,7 +89,7 @@ class ReportCommands(Store):
 
     def statistics(self) -> Statistics:
         """How many issues of which sort, how old they are, and how fast they are done."""
-        from tapeout.tracker import figures
+        from tapeout.tracker.reports import figures
 
         with self._reading() as connection:
             return figures.statistics(connection, time.time())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tapeout.base.lean import NamedTuple
-from tapeout.tracker import queryfields, search
 from tapeout.tracker.model import OPEN_CHANGE_STATES
 from tapeout.tracker.queries import LEASED, READY
-from tapeout.tracker.queryfields import Value
-from tapeout.tracker.querylang import Condition, Group, Not, Query, Term
+from tapeout.tracker.query import fields, search
+from tapeout.tracker.query.fields import Value
+from tapeout.tracker.query.language import Condition, Group, Not, Query, Term
 
 Resolve = Callable[[str], str]
 """From what people call an issue to its id; raises for what is none or fits several."""
@@ -54,7 +54,7 @@ _STATES: dict[str, str] = {
     "overdue": "(status = 'open' AND due_at < :now)",
     "queued": f"(status = 'open' AND {_OPEN_CHANGE})",
     "epic": "type = 'epic'",
-    **{name: f"resolution = '{name}'" for name in queryfields.RESOLUTIONS},
+    **{name: f"resolution = '{name}'" for name in fields.RESOLUTIONS},
 }
 
 _HAVING: dict[str, str] = {
@@ -197,14 +197,14 @@ def _is_text(term: Term) -> bool:
 
 
 def _minutes(text: str) -> float:
-    seconds = queryfields.length_seconds(text)
+    seconds = fields.length_seconds(text)
     return float(text) if seconds is None else seconds / 60
 
 
 def _bounds(value: Value, now: float, *, ahead: bool) -> tuple[float | None, float | None]:
     """Between which moments it must lie: from the first, before the second; None where there is no bound."""
     first = value.text or value.high
-    if queryfields.length_seconds(first) is not None:
+    if fields.length_seconds(first) is not None:
         return _length_bounds(value, now, ahead=ahead)
     start, end = _day(value.text) if value.text else (None, None)
     if value.operator == "..":
@@ -218,7 +218,7 @@ def _length_bounds(value: Value, now: float, *, ahead: bool) -> tuple[float | No
     near, far = value.text, value.high
     if value.operator in ("<", "<="):
         near, far = "", value.text
-    seconds = sorted(queryfields.length_seconds(text) or 0 for text in (near, far) if text)
+    seconds = sorted(fields.length_seconds(text) or 0 for text in (near, far) if text)
     if ahead:
         return now + (seconds[0] if near else 0), now + seconds[-1] if far else None
     return now - seconds[-1] if far else None, now - seconds[0] if near else None
@@ -226,5 +226,5 @@ def _length_bounds(value: Value, now: float, *, ahead: bool) -> tuple[float | No
 
 def _day(text: str) -> tuple[float, float]:
     """From when to when a day or moment lasts; a moment as long as the shortest step of a clock."""
-    start, end = queryfields.day_or_time(text) or (0.0, 0.0)
+    start, end = fields.day_or_time(text) or (0.0, 0.0)
     return start, max(end, start + 0.001)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import exports, fold, schema
+from tapeout.tracker import fold, schema
 from tapeout.tracker.operations import Operation
-from tapeout.tracker.transfer import plan
+from tapeout.tracker.transfer import exports, plan
 from tapeout.tracker.transfer.formats import Content
 from tapeout.tracker.transfer.record import Record, Remark
 

@@ -20,12 +20,12 @@ from tapeout.base import faults, git, locks
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.usergit import complaint, user_git
 from tapeout.tracker import fold, gitlog, merge, schema, waiting
-from tapeout.tracker.audit import Audit, audit
 from tapeout.tracker.knowledge import KIND as HEARD
 from tapeout.tracker.knowledge import Knowledge
 from tapeout.tracker.model import Dependency
 from tapeout.tracker.operations import Operation
-from tapeout.tracker.remote import Push, Remote
+from tapeout.tracker.sharing.audit import Audit, audit
+from tapeout.tracker.sharing.remote import Push, Remote
 from tapeout.tracker.store import Store
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
-from tapeout.tracker.leases import LeaseCommands
+from tapeout.tracker.commands.leases import LeaseCommands
 from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Outcome
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import pygit2
 from tapeout.base import git
 from tapeout.base.errors import LostClaim
 from tapeout.base.paths import Repository
-from tapeout.tracker.leases import held_until
-from tapeout.tracker.remote import Push, Remote
+from tapeout.tracker.commands.leases import held_until
+from tapeout.tracker.sharing.remote import Push, Remote
 from tapeout.tracker.store import Store
 
 LEASE_REFS = "refs/tapeout/leases/"
@@ -131,7 +131,7 @@ class SharedLeases:
         Raises:
             Unreachable: the remote cannot be reached.
         """
-        from tapeout.tracker.sync import sync
+        from tapeout.tracker.sharing.sync import sync
 
         sync(self._store, self._remote)
 

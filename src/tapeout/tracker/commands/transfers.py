@@ -17,8 +17,8 @@ from tapeout.tracker.store import Store
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from tapeout.tracker.imports import Report
     from tapeout.tracker.transfer.formats import Content
+    from tapeout.tracker.transfer.imports import Report
     from tapeout.tracker.transfer.record import Record
 
 
@@ -47,7 +47,7 @@ class TransferCommands(Store):
             UsageError: an issue would be its own ancestor, or an attachment is not what its id says.
         """
         from tapeout.tracker.bulk import without_garbage_collection
-        from tapeout.tracker.imports import Import
+        from tapeout.tracker.transfer.imports import Import
 
         if not dry_run:
             self._keep_attachments(content, source)
@@ -73,8 +73,7 @@ class TransferCommands(Store):
             to: a format: beads, github or tapeout.
             wanted: ids of the issues; all by default.
         """
-        from tapeout.tracker import exports
-        from tapeout.tracker.transfer import beads, github, native
+        from tapeout.tracker.transfer import beads, exports, github, native
 
         with self._one_moment() as connection:
             known = connection.execute("SELECT id, external_ref FROM issues ORDER BY created_clock, id").fetchall()
@@ -96,7 +95,7 @@ class TransferCommands(Store):
 
     def records(self) -> Iterator[Record]:
         """All issues, oldest first, all of the same moment."""
-        from tapeout.tracker import exports
+        from tapeout.tracker.transfer import exports
 
         with self._one_moment() as connection:
             yield from exports.records(connection, exports.identities(connection))

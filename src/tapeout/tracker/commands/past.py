@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from tapeout.tracker.history import Blame, Entry
+    from tapeout.tracker.history.entries import Blame, Entry
+    from tapeout.tracker.history.undo import Act, Compensation
     from tapeout.tracker.operations import Operation
-    from tapeout.tracker.undo import Act, Compensation
 
 UNDO_LISTED = 20
 """Acts that a list of what can be undone shows by default."""
@@ -28,11 +28,12 @@ class PastCommands(Store):
 
     def history(self, prefix: str) -> list[Entry]:
         """Everything that happened to an issue, one entry an operation, in the order of the fold."""
-        from tapeout.tracker import history, replay
+        from tapeout.tracker.history.entries import entries
+        from tapeout.tracker.history.replay import replay
 
         with self._reading() as connection:
             operations = fold.operations_of(connection, queries.resolve(connection, prefix))
-            return history.entries(replay.replay(operations), _knowledge(connection, operations))
+            return entries(replay(operations), _knowledge(connection, operations))
 
     def blame(self, prefix: str, field: str) -> Blame:
         """Who set a field of an issue to what it is.
@@ -40,12 +41,13 @@ class PastCommands(Store):
         Raises:
             UsageError: there is no such field.
         """
-        from tapeout.tracker import history, replay
+        from tapeout.tracker.history.entries import blame
+        from tapeout.tracker.history.replay import replay
 
         with self._reading() as connection:
             identity = queries.resolve(connection, prefix)
             operations = fold.operations_of(connection, identity)
-            return history.blame(identity, replay.replay(operations), _knowledge(connection, operations), field)
+            return blame(identity, replay(operations), _knowledge(connection, operations), field)
 
     def undo(self, act: str | None = None) -> Act:
         """Undo the last act of this actor in this clone that is not undone yet, or the one that is named, in one
@@ -88,8 +90,8 @@ class PastCommands(Store):
 
     def _acts(self) -> Iterator[Act]:
         """Acts of this actor in this clone that are neither undone nor undoings, newest first."""
-        from tapeout.tracker import history
-        from tapeout.tracker.undo import Act
+        from tapeout.tracker.history.entries import undoes
+        from tapeout.tracker.history.undo import Act
 
         own = {row[0] for row in self._connection.execute("SELECT name FROM own_replicas")}
         rows = self._connection.execute(
@@ -99,7 +101,7 @@ class PastCommands(Store):
         passed: set[str] = set()
         for row in rows:
             operation = fold.from_row(row)
-            undone = history.undoes(operation)
+            undone = undoes(operation)
             if undone:
                 passed.update((undone, operation.act_id))
             if operation.replica not in own or operation.act_id in passed:
@@ -137,7 +139,7 @@ class PastCommands(Store):
             return [], error.message
 
     def _compensations(self, act: list[Operation]) -> list[Compensation]:
-        from tapeout.tracker.undo import compensations
+        from tapeout.tracker.history.undo import compensations
 
         issues = {operation.issue for operation in act if operation.issue}
         found = compensations(act, {issue: fold.operations_of(self._connection, issue) for issue in issues})

@@ -11,7 +11,7 @@ from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import queries
 from tapeout.tracker.model import WAITING_KINDS, Issue
-from tapeout.tracker.prime_model import (
+from tapeout.tracker.prime.model import (
     MANY,
     MOST_ITEMS,
     Blocked,

@@ -11,14 +11,14 @@ import time
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import fold, schema
-from tapeout.tracker.replay import LEASE, Step, replay
+from tapeout.tracker.history.replay import LEASE, Step, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from tapeout.tracker.history.replay import Registers
     from tapeout.tracker.operations import Operation
-    from tapeout.tracker.replay import Registers
 
 _FOR_GOOD = {
     "attempt-started": "attempts happened",

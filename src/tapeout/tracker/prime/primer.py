@@ -1,6 +1,6 @@
 """What a fresh session needs to wake up knowing the plan, within a budget of tokens. Pure: facts in, text out.
 
-The facts (`tapeout.tracker.prime_facts`) become sections, most important first. Each section has a share of the budget
+The facts (`tapeout.tracker.prime.facts`) become sections, most important first. Each section has a share of the budget
 and a place in the order in which they are served: first every section gets its most urgent item in a short form, then
 each is filled up to its share, then what is left over goes to whoever can use it, in the same order. Nothing is cut in
 the middle of a word or of inline code; a section says how much it left out and which command shows it.
@@ -16,8 +16,8 @@ from functools import lru_cache, partial
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker.clipping import block, name, quoted
-from tapeout.tracker.prime_model import (
+from tapeout.tracker.prime.clipping import block, name, quoted
+from tapeout.tracker.prime.model import (
     MANY,
     Blocked,
     Brief,
@@ -30,7 +30,7 @@ from tapeout.tracker.prime_model import (
     Note,
     Reader,
 )  # fmt: skip
-from tapeout.tracker.tokens import estimate
+from tapeout.tracker.prime.tokens import estimate
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,7 +88,7 @@ def compile_primer(facts: Facts, budget: int = DEFAULT_BUDGET, reader: Reader = 
     """The primer for these facts.
 
     Args:
-        budget: the most estimated tokens (`tapeout.tracker.tokens`) that the text may have.
+        budget: the most estimated tokens (`tapeout.tracker.prime.tokens`) that the text may have.
 
     Raises:
         UsageError: the budget is not between `MIN_BUDGET` and `MAX_BUDGET`.

@@ -9,7 +9,7 @@ import json
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import fold
-from tapeout.tracker.replay import LEASE, SETS, Step
+from tapeout.tracker.history.replay import LEASE, SETS, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

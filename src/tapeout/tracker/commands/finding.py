@@ -1,4 +1,4 @@
-"""Finding issues: by a query of `querylang`, or by words."""
+"""Finding issues: by a query of `query.language`, or by words."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Union
 
-    from tapeout.tracker.querylang import Query
-    from tapeout.tracker.wheres import Where
+    from tapeout.tracker.query.language import Query
+    from tapeout.tracker.query.sql import Where
 
     AnyQuery = Union[str, Query]  # noqa: UP007 - read at start-up
 
@@ -78,7 +78,7 @@ class FindCommands(Store):
         Raises:
             UsageError: the text holds no word; or as `find`.
         """
-        from tapeout.tracker import search
+        from tapeout.tracker.query import search
 
         match = search.expression(text.encode(errors="replace").decode())
         with self._reading() as connection:
@@ -89,10 +89,10 @@ class FindCommands(Store):
         return [Hit(issues[one.issue], one.snippet, one.score) for one in found if one.issue in issues]
 
     def _where(self, connection: Connection, query: AnyQuery) -> Where:
-        from tapeout.tracker import querylang, search, wheres
+        from tapeout.tracker.query import language, search, sql
 
-        tree = querylang.parse(query) if isinstance(query, str) else query
-        where = wheres.compile_query(tree, time.time(), lambda prefix: queries.resolve(connection, prefix))
+        tree = language.parse(query) if isinstance(query, str) else query
+        where = sql.compile_query(tree, time.time(), lambda prefix: queries.resolve(connection, prefix))
         if where.searches:
             search.refresh(connection, self.paths.tracker_db)
         return where
