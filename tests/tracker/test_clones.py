@@ -19,10 +19,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from tapeout.base.errors import TapeoutError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, fold, merge, rebuild
+from tapeout.tracker import Draft, Tracker, log, merge, rebuild
 from tapeout.tracker.model import DEPENDENCY_KINDS, PERSON_RESOLUTIONS
 from tapeout.tracker.operations import Operation
-from tests.tracker.tools import contents
+from tests.tracker.tools import contents, receive
 
 TITLES = st.sampled_from(["one", "two", "three"])
 LABELS = st.sampled_from(["api", "ui", "db"])
@@ -30,12 +30,11 @@ LABELS = st.sampled_from(["api", "ui", "db"])
 
 def operations(tracker: Tracker) -> list[Operation]:
     rows = tracker._connection.execute("SELECT id, clock, actor, issue, kind, data, act FROM operations")
-    return [fold.from_row(row) for row in rows]
+    return [log.from_row(row) for row in rows]
 
 
 def deliver(to: Tracker, sent: list[Operation], now: float = 4e9) -> None:
-    with to._writing():
-        merge.merge(to._connection, sent, now)
+    receive(to, sent, now)
 
 
 def exchange(*trackers: Tracker) -> None:

@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeout.base.errors import UsageError
+from tapeout.tracker.model import RESOLUTIONS
 from tapeout.tracker.query import fields, language, sql
 from tapeout.tracker.query.fields import Value
 from tapeout.tracker.query.language import Group, Not, Query, Sort, Term
@@ -41,7 +42,7 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
     "status": choices("open", "closed"),
     "is": choices(*fields.STATES),
     "type": choices("task", "epic"),
-    "resolution": choices(*fields.RESOLUTIONS),
+    "resolution": choices(*RESOLUTIONS),
     "has": choices(*fields.HAVING),
     "no": choices(*fields.HAVING),
     "priority": bounded(st.sampled_from("01234")),

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, merge, rebuild
+from tapeout.tracker import Draft, Tracker, rebuild
 from tapeout.tracker.operations import Operation, tick
 from tapeout.tracker.query import search
-from tests.tracker.tools import finish, python
+from tests.tracker.tools import finish, python, receive
 
 START = tick(0, time.time())
 
@@ -117,8 +117,7 @@ def logged(number: int, clock: int, issue: str, kind: str, **data: object) -> Op
 
 
 def bring(tracker: Tracker, *operations: Operation) -> None:
-    with tracker._writing():
-        merge.merge(tracker._connection, operations, time.time())
+    receive(tracker, operations, time.time())
 
 
 def test_after_a_merge_in_any_order(tracker: Tracker) -> None:

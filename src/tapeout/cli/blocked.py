@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
 from tapeout.cli.listing import add_limit, as_limit, more
-from tapeout.cli.output import Result, Stream, clock, one_line
+from tapeout.cli.output import Result, Stream, one_line
 
 if TYPE_CHECKING:
     import argparse

@@ -6,9 +6,10 @@ import contextlib
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here, open_tracker
-from tapeout.cli.output import Result, clock
+from tapeout.cli.output import Result
 
 if TYPE_CHECKING:
     import argparse

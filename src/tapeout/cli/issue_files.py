@@ -8,9 +8,10 @@ import sys
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import open_tracker
-from tapeout.cli.output import Result, clock, printable, table
+from tapeout.cli.output import Result, printable, table
 from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 
 if TYPE_CHECKING:

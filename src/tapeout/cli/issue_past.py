@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json, limit
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import FIELD_OF_OPTION
-from tapeout.cli.output import Result, clock
+from tapeout.cli.output import Result
 from tapeout.tracker.commands.past import UNDO_LISTED
 
 if TYPE_CHECKING:

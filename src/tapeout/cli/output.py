@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tapeout.base import jsontext
@@ -170,14 +169,6 @@ def terminal_width() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (AttributeError, OSError, ValueError):
         return 10_000
-
-
-def clock(at: float) -> str:
-    """Local time of a moment, for people; one beyond the calendar, which another clone may have sent, as a number."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    except (OverflowError, ValueError, OSError):
-        return f"{at:g}"
 
 
 def duration(seconds: float) -> str:

@@ -2,16 +2,16 @@
 that connects at most 2,500 tokens."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tapeout.base.caller import refuse_agents
 from tapeout.cli.claims import under_lease
 from tapeout.cli.context import here, open_tracker, parse_moment
+from tapeout.cli.listing import as_data
 from tapeout.cli.parser import parse
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
+from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS
 from tapeout.tracker.prime.primer import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
 
 Schema = dict[str, Any]
@@ -51,10 +51,6 @@ def _command(*words: str) -> Any:
     return arguments.run(arguments).data
 
 
-def _issue(issue: Issue) -> dict[str, Any]:
-    return {**issue._asdict(), "state": issue.state(time.time())}
-
-
 @contextlib.contextmanager
 def _open(given: Arguments) -> Iterator[Tracker]:
     """The tracker, for writes that are refused once the caller has lost his claim."""
@@ -83,7 +79,7 @@ def _show(given: Arguments) -> Any:
 def _create(given: Arguments) -> Any:
     drafts = [_draft(one) for one in given["issues"]]
     with open_tracker() as tracker:
-        return [_issue(issue) for issue in tracker.create_many(drafts)]
+        return [as_data(issue) for issue in tracker.create_many(drafts)]
 
 
 _DRAFT_FIELDS = ("title", "body", "acceptance", "design", "type", "priority", "parent", "name")
@@ -115,7 +111,7 @@ def _update(given: Arguments) -> Any:
         _connect(tracker.add_dependency, issue, given.get("add_dependencies", ()))
         _connect(tracker.remove_dependency, issue, given.get("remove_dependencies", ()))
         labels = {f"{verb}_labels": given.get(f"{verb}_labels", ()) for verb in ("add", "remove")}
-        return _issue(tracker.edit(issue, fields, **labels))
+        return as_data(tracker.edit(issue, fields, **labels))
 
 
 def _connect(change: Callable[[str, str, str], object], issue: str, dependencies: Any) -> None:
@@ -144,7 +140,7 @@ def _release(given: Arguments) -> Any:
 def _close(given: Arguments) -> Any:
     refuse_agents()
     with _open(given) as tracker:
-        return _issue(tracker.close_issue(given["issue"], given.get("as", "done"), given.get("note", "")))
+        return as_data(tracker.close_issue(given["issue"], given.get("as", "done"), given.get("note", "")))
 
 
 def _history(given: Arguments) -> Any:

@@ -16,12 +16,15 @@ from collections.abc import Callable
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import log
 from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
     from typing import Any
 
 _TEXT = (str,)
+_WHOLE = (int,)
+_NUMBER = (int, float)
 _OPTIONAL_TEXT = (str, type(None))
 _OPTIONAL_NUMBER = (int, float, type(None))
 
@@ -31,7 +34,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "acceptance": _TEXT,
     "design": _TEXT,
     "type": _TEXT,
-    "priority": (int,),
+    "priority": _WHOLE,
     "scope": (list,),
     "parent": _OPTIONAL_TEXT,
     "agent": _OPTIONAL_TEXT,
@@ -85,7 +88,7 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
     for table in ("labels", "dependencies", "comments", "attachments", "attempts", "changes"):
         connection.execute(f"DELETE FROM {table} WHERE issue = ?", (issue,))
     connection.execute("DELETE FROM issues WHERE id = ?", (issue,))
-    for operation in operations_of(connection, issue):
+    for operation in log.operations_of(connection, issue):
         apply_logged(connection, operation)
     if lease is not None:
         connection.execute(
@@ -95,49 +98,31 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
         )
 
 
-def operations_of(connection: sqlite3.Connection, issue: str) -> list[Operation]:
-    """All operations of an issue, in the order of the fold."""
-    rows = connection.execute(
-        "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE issue = ? ORDER BY clock, id", (issue,)
-    )
-    return [from_row(row) for row in rows]
-
-
-def from_row(row: tuple[Any, ...]) -> Operation:
-    """An operation from `id, clock, actor, issue, kind, data, act` as the index holds them."""
-    identity, clock, actor, issue, kind, data, act = row
-    return Operation(identity, clock, actor, issue, kind, json.loads(data), act)
-
-
 def checked_value(name: str, value: Any) -> Any:
     """A field's value as its column holds it.
 
     Raises:
         TypeError: it is of another type than the field.
     """
-    if not isinstance(value, FIELDS[name]) or isinstance(value, bool):
+    checked = _typed(name, value, FIELDS[name])
+    return json.dumps(checked) if name == "scope" else checked
+
+
+def _typed(name: str, value: Any, types: tuple[type, ...]) -> Any:
+    if not isinstance(value, types) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}")
-    return json.dumps(value) if name == "scope" else value
-
-
-def _when(operation: Operation) -> float:
-    """When it happened: what was imported happened before it was written here."""
-    return float(operation.data.get("at", operation.at))
-
-
-def _who(operation: Operation) -> str:
-    return str(operation.data.get("by", operation.actor))
+    return value
 
 
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     columns = {name: checked_value(name, data[name]) for name in data if name in FIELDS}
-    when = _when(operation)
+    when = operation.happened_at
     names = "".join(f", {name}" for name in columns)
     connection.execute(
         f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
         f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
-        (operation.issue, _who(operation), when, operation.clock, when, *columns.values()),
+        (operation.issue, operation.author, when, operation.clock, when, *columns.values()),
     )
     if "labels" in data:
         rows = [(operation.issue, label) for label in data["labels"]]
@@ -150,7 +135,7 @@ def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -
     assignments = "".join(f", {name} = ?" for name in columns)
     connection.execute(
         f"UPDATE issues SET updated_at = ?{assignments} WHERE id = ?",
-        (_when(operation), *columns.values(), operation.issue),
+        (operation.happened_at, *columns.values(), operation.issue),
     )
 
 
@@ -193,9 +178,9 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            _who(operation),
-            _when(operation),
-            checked_value("body", operation.data["text"]),
+            operation.author,
+            operation.happened_at,
+            _typed("text", operation.data["text"], _TEXT),
             operation.clock,
         ),
     )
@@ -213,11 +198,11 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            checked_value("title", data["name"]),
-            checked_value("title", data["blob"]),
-            checked_value("estimate_minutes", data["size"]) or 0,
-            _who(operation),
-            _when(operation),
+            _typed("name", data["name"], _TEXT),
+            _typed("blob", data["blob"], _TEXT),
+            _typed("size", data["size"], _WHOLE),
+            operation.author,
+            operation.happened_at,
             operation.clock,
         ),
     )
@@ -239,7 +224,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
         "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
         " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
         " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
-        (_when(operation), operation.data.get("resolution"), operation.issue),
+        (operation.happened_at, operation.data.get("resolution"), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",
@@ -270,11 +255,11 @@ def _claimed(connection: sqlite3.Connection, operation: Operation) -> None:
         " AND (?3 > lease_token OR lease_owner IS NULL OR lease_expires <= ?1)",
         (
             operation.at,
-            data["owner"],
-            data["token"],
-            data["expires"],
+            _typed("owner", data["owner"], _TEXT),
+            _typed("token", data["token"], _WHOLE),
+            _typed("expires", data["expires"], _NUMBER),
             operation.issue,
-            data.get("granted", operation.at),
+            _typed("granted", data.get("granted", operation.at), _NUMBER),
         ),
     )
 

@@ -41,6 +41,20 @@ class Operation(NamedTuple):
         return (self.clock >> _COUNTER_BITS) / 1000
 
     @property
+    def happened_at(self) -> float:
+        """Unix time in seconds at which it happened: what was imported happened before it was written here."""
+        at = self.data.get("at")
+        if isinstance(at, int | float) and not isinstance(at, bool) and abs(at) < _CLOCK_LIMIT:
+            return float(at)
+        return self.at
+
+    @property
+    def author(self) -> str:
+        """Who did it: for what was imported whom the file names, if it names anybody."""
+        by = self.data.get("by")
+        return by if isinstance(by, str) else self.actor
+
+    @property
     def replica(self) -> str:
         """The replica that wrote it."""
         return self.id.rpartition(".")[0]

@@ -13,7 +13,7 @@ import time
 from tapeout.base import locks
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, gitlog, schema
+from tapeout.tracker import gitlog, log, schema
 from tapeout.tracker.operations import Operation
 
 BATCH_LIMIT = 20_000
@@ -107,7 +107,7 @@ def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
     from tapeout.base import faults
 
     flushed = connection.execute("SELECT value FROM meta WHERE key = 'flushed'").fetchone()[0]
-    own = {row[0] for row in connection.execute("SELECT name FROM own_replicas")}
+    own = log.own_replicas(connection)
     last, operations = _batch(connection, flushed)
     if last == flushed:  # another process was faster
         return 0
@@ -128,8 +128,7 @@ def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operat
     operations: list[Operation] = []
     size = 0
     cursor = connection.execute(
-        "SELECT sequence, id, clock, actor, issue, kind, data, act FROM operations WHERE sequence > ? ORDER BY sequence"
-        " LIMIT ?",
+        f"SELECT sequence, {log.COLUMNS} FROM operations WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, BATCH_LIMIT),
     )
     with contextlib.closing(cursor):
@@ -137,7 +136,7 @@ def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operat
             size += len(fields[5])
             if operations and size > BATCH_BYTES:
                 break
-            operations.append(fold.from_row(tuple(fields)))
+            operations.append(log.from_row(tuple(fields)))
             after = sequence
     return after, operations
 

@@ -8,7 +8,7 @@ from tapeout.base import jsontext as json
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker.fold import from_row
+from tapeout.tracker.log import COLUMNS, from_row
 from tapeout.tracker.model import (
     CLOCK_SKEW_SECONDS,
     Attachment,
@@ -351,7 +351,7 @@ def events(connection: sqlite3.Connection, *, after: int, issue: str | None, lim
         condition += " AND issue = ?"
         values.append(issue)  # type: ignore[arg-type]
     rows = connection.execute(
-        "SELECT * FROM (SELECT sequence, id, clock, actor, issue, kind, data, act FROM operations"
+        f"SELECT * FROM (SELECT sequence, {COLUMNS} FROM operations"
         f" WHERE {condition} ORDER BY sequence DESC LIMIT ?) ORDER BY sequence",
         (*values, -1 if limit is None else limit),
     )

@@ -149,13 +149,6 @@ class Outdated(EnvironmentProblem):
     """The index was written by an older version: it is made again from git."""
 
 
-def in_memory() -> sqlite3.Connection:
-    """An empty index that nobody else sees and that ends with its connection."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_TABLES)
-    return connection
-
-
 def connect(path: str) -> sqlite3.Connection:
     """Open the index, creating it when it is missing.
 
@@ -340,8 +333,8 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
     os.rename(temporary, path)
 
 
-def scratch() -> sqlite3.Connection:
-    """An empty index in memory: for a fold that nobody keeps."""
+def in_memory() -> sqlite3.Connection:
+    """An empty index that nobody else sees and that ends with its connection: for a fold that nobody keeps."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(f"BEGIN; {_TABLES} {_EMPTY} COMMIT;")
     return connection

@@ -15,7 +15,7 @@ from tapeout.base.errors import TapeoutError, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
+from tapeout.tracker import doorbell, fold, knowledge, log, outbox, schema, waiting
 from tapeout.tracker.operations import Operation, encode_data, tick
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Store:
     def own_replicas(self) -> list[str]:
         """Names under which this clone has written operations, and writes them now."""
         with self._reading() as connection:
-            return [row[0] for row in connection.execute("SELECT name FROM own_replicas ORDER BY name")]
+            return sorted(log.own_replicas(connection))
 
     def __enter__(self) -> Self:
         return self
@@ -192,10 +192,7 @@ class Store:
             json.loads(text),
             self._act,
         )
-        self._connection.execute(
-            "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*operation[:5], text, self._act),
-        )
+        log.add(self._connection, [(operation, text)])
         fold.apply(self._connection, operation)
         waiting.after(self._connection, operation)
         return operation

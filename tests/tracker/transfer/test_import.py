@@ -240,6 +240,10 @@ class TestRefused:
             ({"metadata": {"tapeout": {"scope": "x"}}}, "line 2, metadata.tapeout.scope: expected a list of texts"),
             ({"estimated_minutes": True}, "line 2, estimated_minutes: True is no whole number"),
             (
+                {"estimated_minutes": 1_000_000_001},
+                "line 2, estimated_minutes: 1000000001 is no whole number from 0 to",
+            ),
+            (
                 {"dependencies": [{"issue_id": "bd-1", "depends_on_id": "bd-0", "type": "parent-child"}]},
                 "line 1, parent: the issue would be its own ancestor",
             ),

@@ -4,10 +4,8 @@ of the log that brings the operation to git holds the blob too, so it travels an
 
 from __future__ import annotations
 
-import os
-
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageError
-from tapeout.tracker import queries
+from tapeout.tracker import blobs, queries
 from tapeout.tracker.model import Attachment
 from tapeout.tracker.store import Store
 
@@ -36,7 +34,7 @@ class AttachmentCommands(Store):
         name = safe_name(name)
         with self._reading() as connection:
             _refuse_same_name(queries.attachments(connection, queries.resolve(connection, prefix)), name)
-        blob = self._store_blob(content)
+        blob = blobs.write(self.paths, content)
         with self._writing():
             identity = queries.resolve(self._connection, prefix)
             _refuse_same_name(queries.attachments(self._connection, identity), name)
@@ -59,21 +57,14 @@ class AttachmentCommands(Store):
         Raises:
             EnvironmentProblem: git does not hold it, or something else.
         """
-        import pygit2
-
-        from tapeout.base import git
-
         what = f"the content of {attachment.name} ({attachment.blob}) on {attachment.issue}"
-        if not os.path.exists(self.paths.tracker_git):
-            raise EnvironmentProblem(f"{what} is missing: there is no {self.paths.tracker_git}")
-        try:
-            found = git.open_bare(self.paths.tracker_git)[attachment.blob]
-        except (KeyError, ValueError, pygit2.GitError) as error:
+        found = blobs.read(self.paths, attachment.blob)
+        if found is None:
             hint = "it comes with the log of the clone that attached it; nothing else is affected"
-            raise EnvironmentProblem(f"{what} is missing in {self.paths.tracker_git}", hint=hint) from error
-        if not isinstance(found, pygit2.Blob) or found.size != attachment.size:
+            raise EnvironmentProblem(f"{what} is missing in {self.paths.tracker_git}", hint=hint)
+        if len(found) != attachment.size:
             raise EnvironmentProblem(f"{what} is not what was attached", hint="attach the file again")
-        return found.data
+        return found
 
     def detach(self, prefix: str, which: str) -> Attachment:
         """Take an attachment from an issue, by its name or number. Its content stays in git's history."""
@@ -82,16 +73,6 @@ class AttachmentCommands(Store):
             attachment = chosen(queries.attachments(self._connection, identity), which)
             self._append(identity, "detached", {"attachment": attachment.id, "name": attachment.name})
             return attachment
-
-    def _store_blob(self, content: bytes) -> str:
-        import pygit2
-
-        from tapeout.base import git
-
-        try:
-            return str(git.ensure_bare(self.paths.tracker_git).create_blob(content))
-        except (pygit2.GitError, OSError) as error:
-            raise EnvironmentProblem(f"cannot write to {self.paths.tracker_git}: {error}") from error
 
 
 def chosen(attachments: list[Attachment], which: str) -> Attachment:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tapeout.base.errors import LostClaim, NotAllowed, NotFound, UsageError
+from tapeout.base.moments import utc
 from tapeout.tracker import queries
 from tapeout.tracker.model import Issue, Lease
 from tapeout.tracker.store import Store
@@ -168,9 +169,4 @@ def _lost(issue: Issue, before: str = "", *, hint: str | None = None) -> LostCla
 def _held(issue: Issue) -> str:
     if issue.lease_owner is None:
         return f"{issue.id} is held by nobody now"
-    return f"{issue.id} is held by {issue.lease_owner} until {held_until(issue.lease_expires or 0)}"
-
-
-def held_until(expires: float) -> str:
-    """The end of a lease, for people, in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
+    return f"{issue.id} is held by {issue.lease_owner} until {utc(issue.lease_expires or 0)}"

@@ -6,7 +6,7 @@ from itertools import islice
 
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.tracker import fold, queries, waiting
+from tapeout.tracker import log, queries, waiting
 from tapeout.tracker.model import WAITING_KINDS
 from tapeout.tracker.store import Store, storable
 
@@ -32,7 +32,7 @@ class PastCommands(Store):
         from tapeout.tracker.history.replay import replay
 
         with self._reading() as connection:
-            operations = fold.operations_of(connection, queries.resolve(connection, prefix))
+            operations = log.operations_of(connection, queries.resolve(connection, prefix))
             return entries(replay(operations), _knowledge(connection, operations))
 
     def blame(self, prefix: str, field: str) -> Blame:
@@ -46,7 +46,7 @@ class PastCommands(Store):
 
         with self._reading() as connection:
             identity = queries.resolve(connection, prefix)
-            operations = fold.operations_of(connection, identity)
+            operations = log.operations_of(connection, identity)
             return blame(identity, replay(operations), _knowledge(connection, operations), field)
 
     def undo(self, act: str | None = None) -> Act:
@@ -93,14 +93,14 @@ class PastCommands(Store):
         from tapeout.tracker.history.entries import undoes
         from tapeout.tracker.history.undo import Act
 
-        own = {row[0] for row in self._connection.execute("SELECT name FROM own_replicas")}
+        own = log.own_replicas(self._connection)
         rows = self._connection.execute(
-            "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE actor = ? ORDER BY sequence DESC",
+            f"SELECT {log.COLUMNS} FROM operations WHERE actor = ? ORDER BY sequence DESC",
             (storable(self.actor),),
         )
         passed: set[str] = set()
         for row in rows:
-            operation = fold.from_row(row)
+            operation = log.from_row(row)
             undone = undoes(operation)
             if undone:
                 passed.update((undone, operation.act_id))
@@ -125,10 +125,10 @@ class PastCommands(Store):
         found: list[Operation] = []
         while True:
             row = self._connection.execute(
-                "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE id = ?",
+                f"SELECT {log.COLUMNS} FROM operations WHERE id = ?",
                 (f"{replica}.{int(first) + len(found)}",),
             ).fetchone()
-            if row is None or (operation := fold.from_row(row)).act_id != act:
+            if row is None or (operation := log.from_row(row)).act_id != act:
                 return found
             found.append(operation)
 
@@ -142,7 +142,7 @@ class PastCommands(Store):
         from tapeout.tracker.history.undo import compensations
 
         issues = {operation.issue for operation in act if operation.issue}
-        found = compensations(act, {issue: fold.operations_of(self._connection, issue) for issue in issues})
+        found = compensations(act, {issue: log.operations_of(self._connection, issue) for issue in issues})
         for one in found:
             self._refuse_circle_again(one.issue, one.kind, one.data)
         return found

@@ -6,28 +6,21 @@ The formats are in `transfer`; everything that this needs is imported when it is
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 
-from tapeout.base.errors import EnvironmentProblem, UsageError
+from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import blobs
 from tapeout.tracker.store import Store
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from tapeout.tracker.transfer.formats import Content
     from tapeout.tracker.transfer.imports import Report
     from tapeout.tracker.transfer.record import Record
-
-
-class _Undo(Exception):
-    pass
-
-
-def _undo() -> NoReturn:
-    raise _Undo
 
 
 class TransferCommands(Store):
@@ -51,18 +44,10 @@ class TransferCommands(Store):
 
         if not dry_run:
             self._keep_attachments(content, source)
-        report = None
-        try:
-            with without_garbage_collection(), self._writing():
-                work = Import(self._connection, content, source)
-                self._append_many(work.entries())
-                report = work.report()
-                if dry_run:
-                    _undo()
-        except _Undo:
-            pass
-        assert report is not None
-        return report
+        with without_garbage_collection(), self.rehearsing() if dry_run else contextlib.nullcontext(), self._writing():
+            work = Import(self._connection, content, source)
+            self._append_many(work.entries())
+            return work.report()
 
     def export_issues(self, to: str = "tapeout", wanted: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
         """Issues as another tool, or an import here, reads them: one JSON object each, oldest first.
@@ -80,7 +65,7 @@ class TransferCommands(Store):
             chosen = None if wanted is None else set(wanted)
             ids = [identity for identity, _ in known if chosen is None or identity in chosen]
             if to == "tapeout":
-                for record in exports.records(connection, ids, history=True, content=self._attachment):
+                for record in exports.records(connection, ids, history=True, content=partial(blobs.read, self.paths)):
                     yield native.write(record)
             elif to == "beads":
                 names = beads.names_of(known)
@@ -111,36 +96,12 @@ class TransferCommands(Store):
 
     def _keep_attachments(self, content: Content, source: str) -> None:
         """Put the content of attachments into the tracker's repository."""
-        attachments = [
-            (record, one) for record in content.records for one in record.attachments if one.content is not None
-        ]
-        if not attachments:
-            return
-        import pygit2
-
-        from tapeout.base import git
-
-        repository = git.ensure_bare(self.paths.tracker_git)
-        for record, one in attachments:
-            assert one.content is not None
-            if str(pygit2.hash(one.content)) != one.blob:
-                raise UsageError(
-                    f"{source}, {record.where}, attachments: the content of {one.name!r} is not {one.blob}"
-                )
-            try:
-                repository.create_blob(one.content)
-            except (pygit2.GitError, OSError) as error:
-                raise EnvironmentProblem(f"cannot write {self.paths.tracker_git}: {error}") from error
-
-    def _attachment(self, blob: str) -> bytes | None:
-        import pygit2
-
-        from tapeout.base import git
-
-        if not os.path.exists(self.paths.tracker_git):
-            return None
-        try:
-            found = git.open_bare(self.paths.tracker_git).get(blob)
-        except (ValueError, pygit2.GitError):
-            return None
-        return found.data if isinstance(found, pygit2.Blob) else None
+        for record in content.records:
+            for one in record.attachments:
+                if one.content is None:
+                    continue
+                if blobs.name_of(one.content) != one.blob:
+                    raise UsageError(
+                        f"{source}, {record.where}, attachments: the content of {one.name!r} is not {one.blob}"
+                    )
+                blobs.write(self.paths, one.content)

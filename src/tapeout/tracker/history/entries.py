@@ -81,8 +81,8 @@ def entries(steps: Sequence[Step], knew: Knew) -> list[Entry]:
     return [
         Entry(
             id=step.operation.id,
-            at=_when(step.operation),
-            actor=_who(step.operation),
+            at=step.operation.happened_at,
+            actor=step.operation.author,
             replica=step.operation.replica,
             kind=step.operation.kind,
             act=step.operation.act_id,
@@ -111,16 +111,6 @@ def _undone(steps: Sequence[Step]) -> dict[tuple[str, str], str]:
         if act:
             found.setdefault((step.operation.actor, act), step.operation.id)
     return found
-
-
-def _when(operation: Operation) -> float:
-    at = operation.data.get("at")  # what was imported happened before it was written here
-    return at if type(at) is float else operation.at
-
-
-def _who(operation: Operation) -> str:
-    by = operation.data.get("by")
-    return by if isinstance(by, str) else operation.actor
 
 
 def _changes(step: Step) -> Iterator[FieldChange]:
@@ -172,7 +162,7 @@ def _overwritten(steps: Sequence[Step], knew: Knew) -> dict[str, list[Overwritte
         for name in _written(step):
             earlier = writers.get(name)
             if earlier is not None and not knew(later, earlier):
-                loss = Overwritten(name, later.id, _who(later), _when(later))
+                loss = Overwritten(name, later.id, later.author, later.happened_at)
                 found.setdefault(earlier.id, []).append(loss)
             writers[name] = later
     return found

@@ -6,10 +6,10 @@ Nothing is taken out of the log: an act and its undoing are both part of the his
 from __future__ import annotations
 
 import contextlib
-import time
 
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+from tapeout.base.moments import clock
 from tapeout.tracker import fold, schema
 from tapeout.tracker.history.replay import LEASE, Step, replay
 
@@ -156,7 +156,7 @@ def _to_set_back(issue: str, change: _Change) -> bool:
         return False
     if change.current != change.new:
         by = change.changed_by
-        who = "" if by is None else f" by {by.actor} at {_local(by.at)}"
+        who = "" if by is None else f" by {by.actor} at {clock(by.at)}"
         raise Conflict(f"{change.name} of {issue} was changed since{who}", hint="`tapeout issue history ID` shows how")
     return True
 
@@ -231,13 +231,6 @@ def _lease(issue: str, change: _Change | None, steps: Sequence[Step], mine: set[
     yield Compensation(issue, "released", {"token": token, "owner": owner})
 
 
-def _local(at: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    except (OverflowError, ValueError, OSError):  # another clone may have sent anything
-        return f"{at:g}"
-
-
 def _described_fields(data: dict[str, Any]) -> str:
     return "set back " + ", ".join(f"{name} to {_short(name, value)}" for name, value in data.items())
 
@@ -246,7 +239,7 @@ def _short(name: str, value: Any) -> str:
     if value in (None, "", []):
         return "nothing"
     if name in ("deferred_until", "due_at"):
-        return _local(value)
+        return clock(value)
     text = " ".join(str(value).split())
     return repr(text if len(text) <= 60 else text[:59] + "…")
 

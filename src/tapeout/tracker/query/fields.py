@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from tapeout.base.lean import Literal, NamedTuple
-from tapeout.tracker.model import ISSUE_TYPES, PERSON_RESOLUTIONS, PRIORITIES
+from tapeout.base.moments import seconds_of
+from tapeout.tracker.model import ISSUE_TYPES, PRIORITIES, RESOLUTIONS
 
-RESOLUTIONS = ("landed", *PERSON_RESOLUTIONS)
 STATES = (
     "open", "closed", "ready", "blocked", "leased", "deferred", "needs-person", "not-needed", "overdue", "queued",
     "epic", *RESOLUTIONS,
@@ -18,9 +18,6 @@ HAVING = (
     "defer", "comment", "attachment", "dependency", "blocker", "attempt", "change", "lease",
 )  # fmt: skip
 SORTS = ("priority", "created", "updated", "closed", "due", "defer", "estimate", "title", "id")
-
-UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-"""Seconds of a unit of time."""
 
 
 class Value(NamedTuple):
@@ -98,7 +95,7 @@ def _check_estimate(value: Value) -> str:
 
 def _check_moment(value: Value) -> str:
     bounds = _bounds(value)
-    lengths = [length_seconds(text) is not None for text in bounds]
+    lengths = [seconds_of(text) is not None for text in bounds]
     if all(lengths) and bounds and value.operator != "=":
         return ""
     if bounds and not any(lengths) and all(day_or_time(text) for text in bounds):
@@ -111,11 +108,6 @@ def shown(value: Value) -> str:
     if value.operator == "..":
         return f"{value.text}..{value.high}"
     return ("" if value.operator == "=" else value.operator) + value.text
-
-
-def length_seconds(text: str) -> float | None:
-    """A length of time such as `7d` or `90m`, in seconds; None if it is none."""
-    return int(text[:-1]) * UNITS[text[-1]] if re.fullmatch("[0-9]{1,6}[mhdw]", text) else None
 
 
 def day_or_time(text: str) -> tuple[float, float] | None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, Literal, NamedTuple
-from tapeout.tracker.query.fields import ALIASES, FIELDS, KINDS, RESOLUTIONS, SORT, Kind, Value, read_prefix, shown
+from tapeout.tracker.model import RESOLUTIONS
+from tapeout.tracker.query.fields import ALIASES, FIELDS, KINDS, SORT, Kind, Value, read_prefix, shown
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn

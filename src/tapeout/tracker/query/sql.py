@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tapeout.base.lean import NamedTuple
-from tapeout.tracker.model import OPEN_CHANGE_STATES
+from tapeout.base.moments import seconds_of
+from tapeout.tracker.model import OPEN_CHANGE_STATES, RESOLUTIONS
 from tapeout.tracker.queries import LEASED, READY
 from tapeout.tracker.query import fields, search
 from tapeout.tracker.query.fields import Value
@@ -54,7 +55,7 @@ _STATES: dict[str, str] = {
     "overdue": "(status = 'open' AND due_at < :now)",
     "queued": f"(status = 'open' AND {_OPEN_CHANGE})",
     "epic": "type = 'epic'",
-    **{name: f"resolution = '{name}'" for name in fields.RESOLUTIONS},
+    **{name: f"resolution = '{name}'" for name in RESOLUTIONS},
 }
 
 _HAVING: dict[str, str] = {
@@ -197,14 +198,14 @@ def _is_text(term: Term) -> bool:
 
 
 def _minutes(text: str) -> float:
-    seconds = fields.length_seconds(text)
+    seconds = seconds_of(text)
     return float(text) if seconds is None else seconds / 60
 
 
 def _bounds(value: Value, now: float, *, ahead: bool) -> tuple[float | None, float | None]:
     """Between which moments it must lie: from the first, before the second; None where there is no bound."""
     first = value.text or value.high
-    if fields.length_seconds(first) is not None:
+    if seconds_of(first) is not None:
         return _length_bounds(value, now, ahead=ahead)
     start, end = _day(value.text) if value.text else (None, None)
     if value.operator == "..":
@@ -218,7 +219,7 @@ def _length_bounds(value: Value, now: float, *, ahead: bool) -> tuple[float | No
     near, far = value.text, value.high
     if value.operator in ("<", "<="):
         near, far = "", value.text
-    seconds = sorted(fields.length_seconds(text) or 0 for text in (near, far) if text)
+    seconds = sorted(seconds_of(text) or 0 for text in (near, far) if text)
     if ahead:
         return now + (seconds[0] if near else 0), now + seconds[-1] if far else None
     return now - seconds[-1] if far else None, now - seconds[0] if near else None

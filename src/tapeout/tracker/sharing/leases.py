@@ -20,8 +20,8 @@ import pygit2
 
 from tapeout.base import git
 from tapeout.base.errors import LostClaim
+from tapeout.base.moments import utc
 from tapeout.base.paths import Repository
-from tapeout.tracker.commands.leases import held_until
 from tapeout.tracker.sharing.remote import Push, Remote
 from tapeout.tracker.store import Store
 
@@ -52,7 +52,7 @@ class HeldElsewhere(LostClaim):
 
     def __init__(self, lease: SharedLease) -> None:
         super().__init__(
-            f"{lease.issue} is held by {lease.owner} in another clone until {held_until(lease.expires)}",
+            f"{lease.issue} is held by {lease.owner} in another clone until {utc(lease.expires)}",
             details={"issue": lease.issue, "owner": lease.owner, "expires": lease.expires},
         )
         self.lease = lease

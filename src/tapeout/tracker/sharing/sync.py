@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tapeout.base import faults, git, locks
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.usergit import complaint, user_git
-from tapeout.tracker import fold, gitlog, merge, schema, waiting
+from tapeout.tracker import gitlog, log, merge, schema, waiting
 from tapeout.tracker.knowledge import KIND as HEARD
 from tapeout.tracker.knowledge import Knowledge
 from tapeout.tracker.model import Dependency
@@ -140,10 +140,6 @@ def write_bundle(store: Store, path: str) -> int:
     return len(names)
 
 
-def _own(connection: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT name FROM own_replicas")}
-
-
 def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dict[str, str]]:
     """Merge what is new; returns it, and who held which issue before."""
     operations = [operation for one in audits.values() for operation in one.operations]
@@ -152,7 +148,7 @@ def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dic
     with store._writing():
         connection = store._connection
         held = dict(connection.execute("SELECT id, lease_owner FROM issues WHERE lease_owner IS NOT NULL").fetchall())
-        if not _own(connection).isdisjoint(operation.replica for operation in operations):
+        if not log.own_replicas(connection).isdisjoint(operation.replica for operation in operations):
             # Our own log is ahead of us: this index was restored from a backup, and its next numbers are taken.
             schema.new_replica(connection)
         return merge.merge(connection, operations, time.time()), held
@@ -161,7 +157,7 @@ def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dic
 def _adopt(store: Store, repository: pygit2.Repository, audits: dict[str, Audit], there: dict[str, str]) -> None:
     """Remember how far the logs were merged, and keep bad ones for people to look at."""
     with store._reading() as connection:
-        own = _own(connection)
+        own = log.own_replicas(connection)
     for replica, one in audits.items():
         if one.tip is not None:
             prefix = gitlog.LOG_REFS if replica in own else gitlog.OTHERS_REFS
@@ -249,7 +245,7 @@ def _conflicts(connection: sqlite3.Connection, fresh: Iterable[Operation]) -> li
     found: dict[tuple[str, str], FieldConflict] = {}
     for one in came:
         assert knowledge is not None
-        for other in fold.operations_of(connection, one.issue):
+        for other in log.operations_of(connection, one.issue):
             if other.kind == "fields-set" and knowledge.are_concurrent(one, other):
                 found |= _clashes(*sorted((one, other), key=lambda operation: operation.order))
     return [found[key] for key in sorted(found)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, schema
+from tapeout.tracker import fold, log, schema
 from tapeout.tracker.operations import Operation
 from tapeout.tracker.transfer import exports, plan
 from tapeout.tracker.transfer.formats import Content
@@ -132,9 +132,9 @@ def _fresh(known: Sequence[plan.Known]) -> Callable[[int], list[str]]:
 def _bases(connection: sqlite3.Connection, ids: Sequence[str]) -> tuple[dict[str, Record], set[str]]:
     """Issues as the last import left them, and which of them were imported before; the others as they are."""
     imported: set[str] = set()
-    with contextlib.closing(schema.scratch()) as scratch:
+    with contextlib.closing(schema.in_memory()) as scratch:
         for identity in ids:
-            for operation in _operations_of_imports(fold.operations_of(connection, identity), imported):
+            for operation in _operations_of_imports(log.operations_of(connection, identity), imported):
                 fold.apply_logged(scratch, operation)
         return {record.name: record for record in exports.records(scratch, ids)}, imported
 
