@@ -5,7 +5,7 @@ from __future__ import annotations
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.listing import add_limit, as_limit, listing, shortened, streamed
+from tapeout.cli.listing import add_limit, answer, one_more, streamed
 from tapeout.cli.output import Result, Stream
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def _ready(arguments: argparse.Namespace) -> Result | Stream:
     if arguments.jsonl:
         return Stream("issue", streamed(_query(arguments), arguments.limit))
     with open_tracker() as tracker:
-        most = as_limit(arguments.limit, more=1)
+        most = one_more(arguments.limit)
         issues = tracker.find(_query(arguments), most) if arguments.query else tracker.ready(limit=most)
-    return shortened(issues, arguments.limit, lambda: listing(issues) if issues else "nothing is ready")
+    return answer(issues, arguments.limit, nothing="nothing is ready")
 
 
 def _query(arguments: argparse.Namespace) -> Query:

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from tapeout.base.caller import refuse_agents
 from tapeout.cli.claims import under_lease
-from tapeout.cli.context import here, open_tracker, parse_moment
+from tapeout.cli.context import open_tracker, parse_moment
 from tapeout.cli.listing import as_data
 from tapeout.cli.parser import parse
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS
-from tapeout.tracker.prime.primer import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
+from tapeout.tracker.prime.primer import MAX_BUDGET, MIN_BUDGET
 
 Schema = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -59,11 +59,7 @@ def _open(given: Arguments) -> Iterator[Tracker]:
 
 
 def _prime(given: Arguments) -> Any:
-    from tapeout.tracker.prime.facts import reader_at
-
-    reader = reader_at(here().repository.root)
-    with open_tracker() as tracker:
-        return tracker.prime(given.get("budget", DEFAULT_BUDGET), given.get("issue"), reader=reader).as_data()
+    return _command("prime", *(f"--{name}={given[name]}" for name in ("budget", "issue") if name in given))
 
 
 def _list(given: Arguments) -> Any:

@@ -144,10 +144,6 @@ class EditCommands(Store):
                 self._append(issue, "dependency-removed", {"target": on, "kind": kind})
             return dependency
 
-    def set_parent(self, prefix: str, parent: str | None) -> Issue:
-        """Put an issue below another, or with None below nothing."""
-        return self.edit(prefix, {"parent": parent})
-
     def remove_parent(self, prefix: str, parent: str) -> Issue:
         """Take an issue out of its parent; if that is another one, nothing changes."""
         with self._writing():

@@ -27,8 +27,6 @@ class Audit(NamedTuple):
     """The newest commit that is sound; None if none is new and sound."""
     problem: str | None = None
     """What is wrong with the log, for people."""
-    is_behind: bool = False
-    """It lacks what we have: it was cut off, or not pushed to yet."""
 
 
 def audit(repository: pygit2.Repository, replica: str, tip: str, known: str | None) -> Audit:
@@ -45,7 +43,7 @@ def audit(repository: pygit2.Repository, replica: str, tip: str, known: str | No
         return Audit([], None, f"{replica!r} is not the name of a replica")
     try:
         if known is not None and tip != known and repository.descendant_of(known, tip):
-            return Audit([], None, is_behind=True)
+            return Audit([], None)  # it was cut off, or not pushed to yet: we have more of it
         if known is not None and tip != known and not repository.descendant_of(tip, known):
             return Audit([], None, "its history was rewritten: it does not contain what is known of it")
         chain = _chain(repository, tip, known)
