@@ -331,4 +331,4 @@ def test_without_the_extra_it_says_how_to_install_it(cli: Cli) -> None:
     done = cli("-c", hidden, program=(sys.executable,))
     assert (done.code, done.out) == (7, "")
     assert done.err.count("\n") == 1
-    assert "pip install 'tapeout[mcp]'" in done.err
+    assert "`./run mcp` in a checkout" in done.err

@@ -40,7 +40,9 @@ def _sync(arguments: argparse.Namespace) -> Result:
             raise UsageError("--bundle goes with no remote and no --repair")
         with open_tracker() as tracker:
             count = write_bundle(tracker, arguments.bundle)
-        return Result({"bundle": arguments.bundle, "logs": count}, f"{arguments.bundle}  {count} logs")
+        return Result(
+            {"bundle": arguments.bundle, "logs": count}, f"{arguments.bundle}  {count} log{'' if count == 1 else 's'}"
+        )
     config = _config(context)
     named = arguments.remote or config.remote or default_remote(context.repository)
     remote = Remote(context.paths, context.repository, named)
