@@ -132,11 +132,11 @@ def _query(arguments: argparse.Namespace) -> Query:
 
     query = language.parse(" ".join(arguments.query))
     status = arguments.status or ("all" if language.is_about_status(query) else "open")
-    given: list[Condition] = [language.of("status", status)] if status != "all" else []
+    given: list[Condition] = [language.exact("status", status)] if status != "all" else []
     names = ("type", "label", "parent")
-    given += [language.of(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
+    given += [language.exact(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
     if arguments.needs_person:
-        given.append(language.of("is", "needs-person"))
+        given.append(language.exact("is", "needs-person"))
     return language.narrowed(query, given)
 
 

@@ -35,4 +35,4 @@ def _ready(arguments: argparse.Namespace) -> Result | Stream:
 def _query(arguments: argparse.Namespace) -> Query:
     from tapeout.tracker.query import language
 
-    return language.narrowed(language.parse(" ".join(arguments.query)), [language.of("is", "ready")])
+    return language.narrowed(language.parse(" ".join(arguments.query)), [language.exact("is", "ready")])

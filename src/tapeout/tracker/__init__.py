@@ -18,7 +18,7 @@ operations go to git. docs/explanation/storage.md tells it at length. A map of t
     schema       the index: its tables, making and opening it
     log          the log as the index holds it
     fold         operation to rows, of its own issue only; `bulk`: very many at once
-    waiting      what follows for other issues: who waits for whom, circles
+    waiting      what follows for other issues: who waits for whom, circles; `digraph`: the algorithms
     queries      rows to the values of `model`
     outbox       what is not in git yet, and how it gets there; `gitlog`: the log in git; `blobs`: attached files
     rebuild      the index again from git

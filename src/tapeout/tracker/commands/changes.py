@@ -84,9 +84,7 @@ class ChangeCommands(Store):
 
     def queue_stopped(self) -> str | None:
         """Why the queue is stopped, or None."""
-        with self._reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'queue-stopped'").fetchone()
-            return str(row[0]) if row else None
+        return self.setting("queue-stopped") or None
 
     def _move(self, change: str, state: ChangeState, **data: Any) -> None:
         with self._writing():

@@ -318,6 +318,6 @@ def _render_value(value: Value) -> str:
     return shown(value)
 
 
-def of(field: str, text: Any) -> Term:
+def exact(field: str, text: Any) -> Term:
     """A term for one exact value."""
     return Term(field, (Value("=", str(text)),))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tapeout.base.lean import Literal, NamedTuple
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import queries, waiting
+from tapeout.tracker import digraph, queries, waiting
 from tapeout.tracker.model import FAILED_RESOLUTIONS, OPEN_CHANGE_STATES, Issue
 
 MAX_CHAINS = 5
@@ -113,12 +113,12 @@ class _Reader:
 
     def blocked(self, issue: str) -> Obstacle:
         """An issue that waits, with a shortest way to each cause."""
-        ways = shortest_ways(issue, self._waits_for, lambda one: not self._waits_for(one), MAX_CHAINS + 1)
+        ways = digraph.shortest_ways(issue, self._waits_for, lambda one: not self._waits_for(one), MAX_CHAINS + 1)
         return self.obstacle(issue, "blocked", ways=ways)
 
     def not_needed(self, issue: str) -> Obstacle:
         """An issue that is conditional on a failure that did not happen, with the way to what ended well instead."""
-        ways = shortest_ways(issue, self._conditional_on, self._ended_well, MAX_CHAINS + 1)
+        ways = digraph.shortest_ways(issue, self._conditional_on, self._ended_well, MAX_CHAINS + 1)
         return self.obstacle(issue, "not-needed", ways=ways)
 
     def _issue(self, issue: str) -> Issue:
@@ -175,31 +175,3 @@ def progress(connection: sqlite3.Connection, epic: str) -> tuple[int, int]:
         "SELECT coalesce(sum(status = 'closed'), 0), count(*) FROM issues WHERE parent = ?", (epic,)
     ).fetchone()
     return row[0], row[1]
-
-
-def shortest_ways(
-    start: str, following: Callable[[str], Sequence[str]], is_end: Callable[[str], bool], most: int
-) -> list[list[str]]:
-    """Shortest ways from an issue to at most `most` ends, nearest first, without the issue itself. Ends on circles."""
-    came_from: dict[str, str | None] = {start: None}
-    queue = [start]
-    ways: list[list[str]] = []
-    for node in queue:
-        if node != start and is_end(node):
-            ways.append(_way_to(node, came_from))
-            if len(ways) == most:
-                break
-        for other in following(node):
-            if other not in came_from:
-                came_from[other] = node
-                queue.append(other)
-    return ways
-
-
-def _way_to(end: str, came_from: dict[str, str | None]) -> list[str]:
-    way = []
-    node: str | None = end
-    while node is not None:
-        way.append(node)
-        node = came_from[node]
-    return way[-2::-1]

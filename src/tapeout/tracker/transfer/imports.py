@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import fold, log, schema
+from tapeout.tracker.bulk import Entry
 from tapeout.tracker.operations import Operation
 from tapeout.tracker.transfer import exports, plan
 from tapeout.tracker.transfer.formats import Content
@@ -59,7 +60,7 @@ class Import:
         self._remarks = list(content.remarks)
         self._created = self._updated = self._unchanged = 0
 
-    def entries(self) -> Iterator[plan.Entry]:
+    def entries(self) -> Iterator[Entry]:
         """The operations to write; new issues first, in the order of the file."""
         wanted = [plan.resolved(record, self._matches, self._remarks) for record in self._records]
         old = [record for record in wanted if self._matches.ids[record.name] in self._matches.known]
@@ -73,7 +74,7 @@ class Import:
         for start in range(0, len(old), _TOGETHER):
             yield from self._updates(old[start : start + _TOGETHER])
 
-    def _updates(self, records: Sequence[Record]) -> Iterator[plan.Entry]:
+    def _updates(self, records: Sequence[Record]) -> Iterator[Entry]:
         ids = [self._matches.ids[record.name] for record in records]
         bases, imported = _bases(self._connection, ids)
         for record, identity in zip(records, ids, strict=True):

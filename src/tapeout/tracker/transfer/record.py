@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import UsageError
+from tapeout.tracker import fold
 from tapeout.tracker.fields import LAST_MOMENT, MAX_ESTIMATE, MAX_LABEL, MAX_TITLE, is_control
 from tapeout.tracker.model import ISSUE_TYPES, PRIORITIES
 from tapeout.tracker.store import checked_text
@@ -75,10 +76,7 @@ class Record(NamedTuple):
     """Attempts, changes and lease: told by an export, not brought in by an import."""
 
 
-FIELDS = (
-    "title", "body", "acceptance", "design", "type", "priority", "scope", "parent", "agent", "assignee", "needs_person",
-    "deferred_until", "due_at", "estimate_minutes", "external_ref",
-)  # fmt: skip
+FIELDS = tuple(fold.FIELDS)
 """Fields that a record and an issue of the tracker share, and that an operation can set."""
 
 
