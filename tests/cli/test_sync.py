@@ -35,7 +35,7 @@ def share(*clones: Cli) -> None:
 def test_issues_reach_the_other_clone(pair: Pair) -> None:
     first, second = pair
     issue = first.new("Shared")
-    assert first("sync").out == "origin: 0 operations received, 1 logs sent\n"
+    assert first("sync").out == "origin: 0 operations received, 1 log sent\n"
     assert second("sync", "origin", "--json").data["received"] == 1
     assert second("issue", "show", issue, "--json").data["title"] == "Shared"
 
@@ -59,7 +59,7 @@ def test_a_file_goes_where_no_remote_does(pair: Pair, tmp_path: Path) -> None:
     first, second = pair
     first.new("Carried")
     file = tmp_path / "issues.bundle"
-    assert first("sync", "--bundle", str(file)).out == f"{file}  1 logs\n"
+    assert first("sync", "--bundle", str(file)).out == f"{file}  1 log\n"
     assert second("sync", str(file), "--json").data["received"] == 1
     refused = first("sync", "origin", "--bundle", str(file))
     assert (refused.code, refused.err) == (2, "tapeout: --bundle goes with no remote and no --repair\n")

@@ -11,7 +11,7 @@ from tapeout.cli.commands import add_json, read_text
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import add_fields, given_fields
 from tapeout.cli.listing import as_data
-from tapeout.cli.output import Result
+from tapeout.cli.output import Result, counted
 from tapeout.tracker.model import PERSON_RESOLUTIONS, Issue
 
 if TYPE_CHECKING:
@@ -51,14 +51,10 @@ def _answer(arguments: argparse.Namespace, rows: Sequence[dict[str, Any]], lines
     several = arguments.query is not None or len(arguments.issues) > 1
     text = list(lines)
     if arguments.dry_run:
-        text.append(f"{_counted(len(rows))} would be {verb}; nothing was")
+        text.append(f"{counted(len(rows), 'issue')} would be {verb}; nothing was")
     elif several:
-        text.append(f"{_counted(len(rows))} {verb}")
+        text.append(f"{counted(len(rows), 'issue')} {verb}")
     return Result(list(rows) if several else rows[0], "\n".join(text))
-
-
-def _counted(number: int) -> str:
-    return f"{number} issue{'' if number == 1 else 's'}"
 
 
 def add_edit(parser: Describes) -> None:

@@ -171,6 +171,11 @@ def terminal_width() -> int:
         return 10_000
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something whose plural ends with s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A length of time, for people."""
     if seconds < 60:

@@ -86,7 +86,9 @@ def _export(arguments: argparse.Namespace) -> Result | None:
             for piece in _pieces(items, arguments.to):
                 file.write(piece)
                 count += piece not in ("[\n", "\n]\n", "[]\n")
-    return Result({"issues": count, "file": arguments.output}, f"{count} issues in {arguments.output}")
+    return Result(
+        {"issues": count, "file": arguments.output}, f"{output.counted(count, 'issue')} in {arguments.output}"
+    )
 
 
 def _wanted(tracker: Tracker, query: str | None) -> list[str] | None:
@@ -144,5 +146,5 @@ def _snapshot(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         pages = snapshot.pages(tracker.issues(), tracker.records(), time.time())
         done = folder.write(arguments.folder, pages)
-    text = f"{done.written} pages written, {done.unchanged} unchanged, {done.removed} removed"
+    text = f"{output.counted(done.written, 'page')} written, {done.unchanged} unchanged, {done.removed} removed"
     return Result(done._asdict(), text)
