@@ -14,8 +14,9 @@ from tapeout.base.sqlite import sqlite3
 
 SCHEMA_VERSION = 5
 
-RETRY_SECONDS = 0.003
-"""How long a writer sleeps on average before it tries again: of 64 one then tries every 50 microseconds."""
+RETRY_SECONDS = 0.006
+"""How long a writer sleeps on average before it tries again: of 64 one then tries every 100 microseconds, about as long
+as a transaction takes."""
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
