@@ -27,7 +27,7 @@ from bench.tracker_cli import _install, _isolate
 from tapeout.base.errors import NotFound
 from tapeout.base.paths import StatePaths, find_repository
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.remote import Remote
+from tapeout.tracker.sharing.remote import Remote
 from tapeout.tracker.transfer import formats
 
 BODY = "A body. " * 20
@@ -183,10 +183,10 @@ def _large(paths: StatePaths, count: int) -> dict[str, float]:
             "prime, ms": _turns(tracker.prime),
         }
         started = time.perf_counter()
-        tracker.search("api")
+        tracker.search("api", 50)
         found["search, the first, ms"] = (time.perf_counter() - started) * 1000
-        word = open_ones[0].title.split()[-1]
-        found["search, ms"] = _turns(lambda: tracker.search(word))
+        words = sorted(open_ones[0].title.split(), key=len)[-2:]
+        found["search, two words, the first 50, ms"] = _turns(lambda: tracker.search(" ".join(words), 50))
     return {f"{name} ({count:,} issues)": value for name, value in found.items()}
 
 

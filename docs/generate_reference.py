@@ -89,7 +89,7 @@ def _value(action: argparse.Action) -> str:
 def _usage(action: argparse.Action) -> str:
     value = _value(action)
     if not action.option_strings:
-        return f"[{value}]" if action.nargs == "?" else value
+        return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(str(action.nargs), value)
     name = action.option_strings[0]
     return f"[{name} {value}]" if value else f"[{name}]"
 

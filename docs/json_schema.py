@@ -10,8 +10,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
-from tapeout.tracker import figures, finding, history, imports, model, prime, queries, reasons, reports, sync, undo
-from tapeout.tracker.transfer import folder
+from tapeout.tracker import model, queries
+from tapeout.tracker.commands import finding, reports
+from tapeout.tracker.history import entries, undo
+from tapeout.tracker.prime import primer
+from tapeout.tracker.reports import figures, reasons
+from tapeout.tracker.sharing import sync
+from tapeout.tracker.transfer import folder, imports
 
 Schema = dict[str, Any]
 
@@ -190,9 +195,9 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "issue dep add": {"$ref": "#/$defs/link"},
         "issue dep remove": {"$ref": "#/$defs/link"},
         "issue dep list": _list({"$ref": "#/$defs/link"}),
-        "issue history": _list(made.of(history.Entry)),
+        "issue history": _list(made.of(entries.Entry)),
         "issue blame": made.object(
-            history.Blame, lines=_list(_object({"line": _text(), **_FREE_SETTING}) | {"additionalProperties": True})
+            entries.Blame, lines=_list(_object({"line": _text(), **_FREE_SETTING}) | {"additionalProperties": True})
         ),
         "issue undo": {"anyOf": [made.of(undo.Act), _list(made.of(undo.Act))]},
         **{f"issue {verb}": made.of(model.Attachment) for verb in ("attach", "detach")},
@@ -205,7 +210,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "issue epics": _list({"$ref": "#/$defs/epic"}),
         "stats": made.of(figures.Statistics),
         "graph": _FREE,
-        "prime": made.of(prime.Primer),
+        "prime": made.of(primer.Primer),
         "claim": lease,
         "renew": lease,
         "release": _object({"issue": _text()}),

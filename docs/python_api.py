@@ -9,7 +9,9 @@ from typing import Any
 
 from tapeout import tracker
 from tapeout.base import errors
-from tapeout.tracker import model, prime, prime_model
+from tapeout.tracker import model
+from tapeout.tracker.prime import model as prime_model
+from tapeout.tracker.prime import primer
 
 _NOTE = "<!-- Written by docs/generate_reference.py. Do not edit. -->\n"
 
@@ -62,7 +64,7 @@ def _values() -> Iterator[type[Any]]:
     for kind in vars(model).values():
         if inspect.isclass(kind) and hasattr(kind, "_fields") and kind.__module__ == model.__name__:
             yield kind
-    yield from (tracker.Filter, tracker.Counts, prime.Primer, prime.Section, prime_model.Reader)
+    yield from (tracker.Filter, tracker.Counts, primer.Primer, primer.Section, prime_model.Reader)
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Any]]:

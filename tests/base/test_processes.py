@@ -238,6 +238,7 @@ class TestEndDescendants:
             "    env = dict(os.environ)\n"
             "    ours = await processes.start_async(['sleep', '1000'], cwd='/', env=env)\n"
             "    ended = processes.start(['sh', '-c', 'exit 5'], cwd='/', env=env)\n"
+            "    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)\n"
             "    await asyncio.to_thread(processes.end_descendants, 1.0)\n"
             "    print(await ours.wait(), ended.wait())\n"
             "asyncio.run(main())"

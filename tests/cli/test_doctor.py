@@ -41,7 +41,7 @@ def test_a_damaged_index_is_named_by_every_command_and_rebuilt(cli: Cli) -> None
         assert (done.code, done.err.count("\n")) == (7, 1)
         assert f"the index {cli.paths.tracker_db} is damaged" in done.err
         assert "`tapeout doctor --rebuild`" in done.err
-    assert cli("doctor", "--rebuild").out == "the index was made again from 1 operations\n"
+    assert cli("doctor", "--rebuild").out == "the index was made again from 1 operation\n"
     assert [issue["id"] for issue in cli("issue", "list", "--json").data] == [identity]
 
 

@@ -35,7 +35,7 @@ def share(*clones: Cli) -> None:
 def test_issues_reach_the_other_clone(pair: Pair) -> None:
     first, second = pair
     issue = first.new("Shared")
-    assert first("sync").out == "origin: 0 operations received, 1 logs sent\n"
+    assert first("sync").out == "origin: 0 operations received, 1 log sent\n"
     assert second("sync", "origin", "--json").data["received"] == 1
     assert second("issue", "show", issue, "--json").data["title"] == "Shared"
 
@@ -59,7 +59,7 @@ def test_a_file_goes_where_no_remote_does(pair: Pair, tmp_path: Path) -> None:
     first, second = pair
     first.new("Carried")
     file = tmp_path / "issues.bundle"
-    assert first("sync", "--bundle", str(file)).out == f"{file}  1 logs\n"
+    assert first("sync", "--bundle", str(file)).out == f"{file}  1 log\n"
     assert second("sync", str(file), "--json").data["received"] == 1
     refused = first("sync", "origin", "--bundle", str(file))
     assert (refused.code, refused.err) == (2, "tapeout: --bundle goes with no remote and no --repair\n")
@@ -127,3 +127,13 @@ def test_a_claim_is_renewed_by_its_holder_only(cli: Cli) -> None:
     after = cli("renew", issue, "--as", "ada", "--json").data
     assert (after["token"], after["expires"] > before["expires"] + 3000) == (before["token"], True)
     assert "is held by ada until" in cli("renew", issue, "--as", "ben").err
+
+
+def test_a_claim_that_was_lost_lets_nothing_through(cli: Cli) -> None:
+    issue = cli.new("One")
+    token = str(cli("claim", issue, "--lease", "0.01", "--json", env={"TAPEOUT_ACTOR": "ada"}).data["token"])
+    assert cli("claim", issue, env={"TAPEOUT_ACTOR": "ben"}).code == 0
+    for words in (["comment", issue, "late"], ["edit", issue, "--priority", "0"], ["close", issue]):
+        done = cli("issue", *words, "--token", token, "--json", env={"TAPEOUT_ACTOR": "ada"})
+        assert (done.code, done.error["code"], done.error["details"]["owner"]) == (9, "lost-claim", "ben")
+    assert cli("issue", "close", issue, "--token", "2", env={"TAPEOUT_ACTOR": "ben"}).code == 0

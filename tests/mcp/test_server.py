@@ -17,7 +17,7 @@ from mcp.types import Implementation
 from mcp import ClientSession, StdioServerParameters
 from tapeout.mcp.server import described_tools
 from tapeout.mcp.tools import TOOLS
-from tapeout.tracker.tokens import estimate
+from tapeout.tracker.prime.tokens import estimate
 from tests.cli.conftest import PROGRAM, Cli
 
 MOST_TOOLS = 10
@@ -331,4 +331,4 @@ def test_without_the_extra_it_says_how_to_install_it(cli: Cli) -> None:
     done = cli("-c", hidden, program=(sys.executable,))
     assert (done.code, done.out) == (7, "")
     assert done.err.count("\n") == 1
-    assert "pip install 'tapeout[mcp]'" in done.err
+    assert "`./run mcp` in a checkout" in done.err

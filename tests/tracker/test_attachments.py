@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageError
 from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, merge, rebuild
-from tapeout.tracker.attachments import MAX_ATTACHMENT_BYTES, safe_name
+from tapeout.tracker import Draft, Tracker, rebuild
+from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 from tapeout.tracker.operations import Operation, tick
-from tests.tracker.tools import delete_index
+from tests.tracker.tools import delete_index, receive
 
 CONTENT = bytes(range(256)) * 10
 
@@ -63,8 +63,7 @@ def test_the_same_name_twice_is_refused(tracker: Tracker, issue: str) -> None:
 def test_what_a_merge_made_of_one_name_has_numbers(tracker: Tracker, issue: str) -> None:
     first = tracker.attach(issue, "a", b"1")
     theirs = Operation("ben.1", tick(0, 2e9), "ben", issue, "attached", {"name": "a", "blob": first.blob, "size": 1})
-    with tracker._writing():
-        merge.merge(tracker._connection, [theirs], 2e9)
+    receive(tracker, [theirs])
     with pytest.raises(UsageError, match="2 attachments are called 'a'"):
         tracker.attachment(issue, "a")
     assert tracker.attachment(issue, "2").actor == "ben"
@@ -101,8 +100,7 @@ def test_a_log_that_names_something_else_as_content(tracker: Tracker, issue: str
 @pytest.mark.parametrize("data", [{"name": 5}, {"size": "x"}, {"size": None}, {"size": 2**70}, {"blob": []}])
 def test_an_operation_that_makes_no_sense_attaches_nothing(tracker: Tracker, issue: str, data: dict[str, Any]) -> None:
     whole = {"name": "a", "blob": "0" * 40, "size": 1} | data
-    with tracker._writing():
-        merge.merge(tracker._connection, [Operation("eve.1", tick(0, 2e9), "eve", issue, "attached", whole)], 2e9)
+    receive(tracker, [Operation("eve.1", tick(0, 2e9), "eve", issue, "attached", whole)])
     assert all(isinstance(one.size, int) for one in tracker.attachments(issue))
     assert tracker.history(issue)[-1].kind == "attached"
 

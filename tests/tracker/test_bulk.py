@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, bulk, fold, merge, rebuild, schema, waiting
+from tapeout.tracker import Draft, Tracker, bulk, fold, log, merge, rebuild, schema, waiting
 from tapeout.tracker.operations import Operation
 from tests.tracker import tools
 
@@ -92,11 +92,11 @@ def test_a_log_that_holds_nonsense_is_folded_as_one_by_one(
         Operation(f"r.{number}", number, "ada", issue, kind, data, number)
         for number, (issue, (kind, data)) in enumerate(entries, 1)
     ]
-    at_once, one_by_one = schema.scratch(), schema.scratch()
+    at_once, one_by_one = schema.in_memory(), schema.in_memory()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "CHUNK", chunk)
         merge.fill(at_once, operations, 1e9)
-    merge.store(one_by_one, operations)
+    log.store(one_by_one, operations)
     for operation in operations:
         fold.apply_logged(one_by_one, operation)
     waiting.settle_all(one_by_one)
@@ -110,8 +110,7 @@ def _rows(connection: sqlite3.Connection) -> dict[str, list[Any]]:
 
 
 def test_a_bulk_tells_first_what_was_heard_of_others(tracker: Tracker) -> None:
-    with tracker._writing():
-        merge.merge(tracker._connection, [Operation("other.7", 5, "bob", "zzz", "created", {"title": "x"}, 7)], 1e9)
+    tools.receive(tracker, [Operation("other.7", 5, "bob", "zzz", "created", {"title": "x"}, 7)], 1e9)
     with tracker._writing():
         tracker._append_many([("aaa", "created", {"title": "one"}), ("bbb", "created", {"title": "two"})])
     told = [(event.kind, event.data) for event in tracker.events()][1:]

@@ -20,11 +20,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from tapeout.base.errors import TapeoutError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, fold, merge, rebuild
+from tapeout.tracker import Draft, Tracker, log, merge, rebuild
 from tapeout.tracker.model import DEPENDENCY_KINDS, PERSON_RESOLUTIONS
 from tapeout.tracker.operations import Operation
 from tapeout.tracker.transfer import formats
-from tests.tracker.tools import contents
+from tests.tracker.tools import contents, receive
 
 TITLES = st.sampled_from(["one", "two", "three"])
 LABELS = st.sampled_from(["api", "ui", "db"])
@@ -32,12 +32,11 @@ LABELS = st.sampled_from(["api", "ui", "db"])
 
 def operations(tracker: Tracker) -> list[Operation]:
     rows = tracker._connection.execute("SELECT id, clock, actor, issue, kind, data, act FROM operations")
-    return [fold.from_row(row) for row in rows]
+    return [log.from_row(row) for row in rows]
 
 
 def deliver(to: Tracker, sent: list[Operation], now: float = 4e9) -> None:
-    with to._writing():
-        merge.merge(to._connection, sent, now)
+    receive(to, sent, now)
 
 
 def exchange(*trackers: Tracker) -> None:
@@ -261,7 +260,7 @@ class Clones(RuleBasedStateMachine):
             "id": key, "title": title, "status": "closed" if closed else "open", "priority": 1, "issue_type": "task",
             "created_at": "2020-01-01T00:00:00Z", "updated_at": f"20{20 + next(self.numbers) % 60:02}-02-01T00:00:00Z",
             "created_by": "zoe", "comments": [{"author": "zoe", "text": title, "created_at": "2020-01-03T00:00:00Z"}],
-            "dependencies": [{"issue_id": key, "depends_on_id": "gh-1", "type": "blocks"}] if on and key != "gh-1" else [],
+            "dependencies": [{"issue_id": key, "depends_on_id": "gh-1", "type": "blocks"}] * (on and key != "gh-1"),
         }  # fmt: skip
         content = formats.read(json.dumps(item).encode(), "file", "beads")
         self.on(who, lambda clone: clone.import_issues(content, "file"))
@@ -403,7 +402,7 @@ def test_a_renewal_that_others_cannot_know_of_does_not_make_two_holders(two: tup
     late = ben.claim(issue, "a-ben", 600)
     exchange(ada, ben)
     assert ada.issue(issue).lease_owner == ben.issue(issue).lease_owner == "a-ben"
-    with pytest.raises(TapeoutError, match="taken over: .* held by a-ben"):
+    with pytest.raises(TapeoutError, match=r"taken over: .* held by a-ben"):
         ada.renew(renewed, 600)
     ben.renew(late, 600)
 

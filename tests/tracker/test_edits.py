@@ -72,7 +72,7 @@ def test_a_duplicate_is_closed_with_its_dependency(tracker: Tracker, three: list
 
 
 def test_a_parent_is_taken_away_only_if_it_is_the_one(tracker: Tracker, three: list[str]) -> None:
-    tracker.set_parent(three[0], three[1])
+    tracker.edit(three[0], {"parent": three[1]})
     assert tracker.remove_parent(three[0], three[2]).parent == three[1]
     assert tracker.remove_parent(three[0], three[1]).parent is None
 

@@ -15,7 +15,7 @@ import tapeout.tracker
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker, merge
 from tests.tracker.test_clones import operations
-from tests.tracker.tools import contents, delete_index, logged
+from tests.tracker.tools import contents, delete_index, logged, receive
 
 PACKAGE = os.path.dirname(os.path.abspath(tapeout.tracker.__file__))
 STRIDE = 7
@@ -142,8 +142,7 @@ def test_a_flush_writes_every_operation_once(paths: StatePaths, issue: str) -> N
 
 def test_a_merge_is_whole_or_not_there(paths: StatePaths, issue: str, tmp_path: Path) -> None:
     with Tracker.open(StatePaths(str(tmp_path / "other")), "cleo") as other, Tracker.open(paths, "ada") as tracker:
-        with other._writing():
-            merge.merge(other._connection, operations(tracker), 4e9)
+        receive(other, operations(tracker), 4e9)
         added = other.create(Draft("of cleo", depends_on=(issue,)))
         other.edit(issue, {"title": "by cleo"})
         other.comment(issue, "hello")
@@ -151,8 +150,7 @@ def test_a_merge_is_whole_or_not_there(paths: StatePaths, issue: str, tmp_path: 
 
     def act(say: Callable[[str], None]) -> None:
         with Tracker.open(paths, "ben") as tracker:
-            with tracker._writing():
-                merge.merge(tracker._connection, sent, 4e9)
+            receive(tracker, sent, 4e9)
             say("merged")
 
     line, running, said = 1, True, list[str]()

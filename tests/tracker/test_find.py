@@ -11,8 +11,8 @@ from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Filter, Tracker
 from tapeout.tracker.model import Issue
-from tapeout.tracker.queryfields import Value
-from tapeout.tracker.querylang import Condition, Group, Not, Query, Term
+from tapeout.tracker.query.fields import Value
+from tapeout.tracker.query.language import Condition, Group, Not, Query, Term
 
 DAY = 86_400.0
 

@@ -2,24 +2,28 @@
 
 import contextlib
 import sqlite3
+import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapeout.base.errors import LostClaim
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, fold, gitlog
-from tapeout.tracker.operations import Operation
-from tests.tracker.tools import contents, delete_index
+from tapeout.tracker import Draft, Tracker, fold, gitlog, queries, schema
+from tapeout.tracker.operations import Operation, tick
+from tests.tracker.tools import contents, delete_index, receive
 
 KINDS = (
     "created", "fields-set", "labels-changed", "dependency-added", "dependency-removed", "commented", "closed",
-    "reopened", "claimed", "released", "gave-up", "attempt-started", "attempt-updated", "attempt-ended",
+    "attached", "reopened", "claimed", "released", "gave-up", "attempt-started", "attempt-updated", "attempt-ended",
     "change-submitted", "change-moved", "change-landed", "noted", "invented-later",
 )  # fmt: skip
 KEYS = (
     "title", "type", "priority", "labels", "dependencies", "scope", "add", "remove", "target", "kind", "text",
     "resolution", "owner", "token", "expires", "attempt", "number", "agent", "host", "pid", "pid_started", "outcome",
-    "detail", "change", "commit", "base", "state", "verdict", "reason", "parent",
+    "detail", "change", "commit", "base", "state", "verdict", "reason", "parent", "granted", "at", "by", "name", "blob",
+    "size", "due_at", "deferred_until", "estimate_minutes", "external_ref", "needs_person",
 )  # fmt: skip
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["x", "one", "landed"]),
@@ -30,16 +34,20 @@ DATA = st.dictionaries(st.sampled_from(KEYS), VALUE, max_size=6)
 LOG = st.lists(st.tuples(st.sampled_from(["one", "two", ""]), st.sampled_from(KINDS), DATA), max_size=25)
 
 
-def empty_index() -> sqlite3.Connection:
-    from tapeout.tracker.schema import _TABLES
-
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_TABLES)
-    return connection
-
-
 def dump(connection: sqlite3.Connection) -> list[str]:
     return list(connection.iterdump())
+
+
+def read_all(connection: sqlite3.Connection) -> None:
+    """Whatever came into the index can be read."""
+    for issue in queries.issues(connection, queries.Filter(), -1):
+        assert issue.state(1e9)
+        assert issue.lease_token + 1 > 0
+        queries.dependencies(connection, issue.id)
+        queries.comments(connection, issue.id)
+        queries.attachments(connection, issue.id)
+        queries.attempts(connection, issue=issue.id)
+        queries.changes(connection, issue=issue.id)
 
 
 @settings(deadline=None)
@@ -48,10 +56,11 @@ def test_a_log_of_anything_is_folded_and_always_to_the_same(log: list[tuple[str,
     operations = [Operation(f"r.{n}", n, "eve", issue, kind, data) for n, (issue, kind, data) in enumerate(log)]
     results = []
     for _ in range(2):
-        with contextlib.closing(empty_index()) as connection:
+        with contextlib.closing(schema.in_memory()) as connection:
             for operation in operations:
                 fold.apply_logged(connection, operation)
             results.append(dump(connection))
+            read_all(connection)
     assert results[0] == results[1]
 
 
@@ -74,3 +83,23 @@ def test_an_operation_that_makes_no_sense_keeps_no_index_from_being_made(paths: 
     assert {name: rows for name, rows in after.items() if name != "operations"} == {
         name: rows for name, rows in before.items() if name != "operations"
     }
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"owner": 5}, {"token": "x"}, {"token": True}, {"expires": "late"}, {"granted": []}],
+    ids=str,
+)
+def test_a_claim_that_makes_no_sense_is_none(tracker: Tracker, nonsense: dict[str, object]) -> None:
+    issue = tracker.create(Draft("one"))
+    data = {"owner": "eve", "token": 1, "expires": 4e9, "granted": 1.9e9, **nonsense}
+    receive(tracker, [Operation("eve.1", tick(0, 1.9e9), "eve", issue.id, "claimed", data)])
+    assert tracker.claim(issue.id, "ada").token == 1
+
+
+def test_a_lease_beyond_the_calendar_has_a_holder_all_the_same(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("one"))
+    data = {"owner": "eve", "token": 1, "expires": 1e300}
+    receive(tracker, [Operation("eve.1", tick(0, time.time()), "eve", issue.id, "claimed", data)])
+    with pytest.raises(LostClaim, match=r"held by eve until 1e\+300"):
+        tracker.claim(issue.id, "ada")

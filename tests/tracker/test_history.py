@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, gitlog, merge
-from tapeout.tracker.history import BLAMED, Entry, blame, entries
+from tapeout.tracker import Draft, Tracker, gitlog
+from tapeout.tracker.history.entries import BLAMED, Entry, blame, entries
+from tapeout.tracker.history.replay import replay
 from tapeout.tracker.operations import Operation, tick
-from tapeout.tracker.replay import replay
 from tests.tracker.test_fold import LOG
+from tests.tracker.tools import receive
 
 
 def exchange(one: Tracker, other: Tracker) -> None:
@@ -25,8 +26,7 @@ def exchange(one: Tracker, other: Tracker) -> None:
         tracker.flush()
         logs.append(gitlog.read_all(tracker.paths))
     for tracker, operations in ((one, logs[1]), (other, logs[0])):
-        with tracker._writing():
-            merge.merge(tracker._connection, operations, 2e9)
+        receive(tracker, operations)
 
 
 @pytest.fixture
@@ -162,8 +162,7 @@ def test_only_its_author_makes_an_act_undone(paths: StatePaths, tracker: Tracker
     issue = tracker.create(Draft("one")).id
     (created,) = tracker.history(issue)
     eve = Operation("eve.1", tick(0, 2e9), "eve", issue, "fields-set", {"title": "mine", "undoes": created.id})
-    with tracker._writing():
-        merge.merge(tracker._connection, [eve], 2e9)
+    receive(tracker, [eve])
     assert tracker.history(issue)[0].undone_by is None
     assert [act.id for act in tracker.acts()] == [created.act]
 

@@ -16,7 +16,7 @@ from tapeout.base.errors import NotAllowed, TapeoutError
 from tapeout.base.paths import StatePaths
 from tapeout.cli import graph as cli_graph
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.history import BLAMED
+from tapeout.tracker.history.entries import BLAMED
 from tapeout.tracker.operations import Operation, decode
 from tapeout.tracker.transfer import snapshot
 from tests.tracker.test_clones import deliver, operations, rows

@@ -217,7 +217,7 @@ def test_nobodys_word_lands_an_issue(tracker: Tracker, resolution: str, error: t
 
 def test_a_prefix_means_the_one_issue_that_it_fits(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = iter(["abcd000000", "abce000000", "abcd1"])
-    monkeypatch.setattr("tapeout.tracker.issues.new_id", lambda: next(fresh))
+    monkeypatch.setattr("tapeout.tracker.commands.issues.new_id", lambda: next(fresh))
     tracker.create_many([Draft("one"), Draft("two"), Draft("three")])
     assert tracker.resolve("abce") == "abce000000"
     assert tracker.resolve(" #ABCE ") == "abce000000"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tapeout.base.errors import Conflict, NotAllowed, NotFound, UsageError
+from tapeout.base.errors import Conflict, LostClaim, NotAllowed, NotFound, UsageError
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import Attempt, Lease
 
@@ -232,3 +232,29 @@ def test_the_queue_stops_and_starts(tracker: Tracker) -> None:
     assert tracker.queue_stopped() == "no tool"
     tracker.start_queue()
     assert tracker.queue_stopped() is None
+
+
+def test_under_a_lease_nothing_is_written_once_it_is_lost(tracker: Tracker) -> None:
+    issue, other = (tracker.create(Draft(title)).id for title in ("one", "other"))
+    mine = tracker.claim(issue, "ada", 0)
+    with tracker.under_lease("ada", mine.token):
+        tracker.comment(issue, "still mine: it ran out, and nobody took it")
+        with pytest.raises(LostClaim, match="held by nobody now"):
+            tracker.comment(other, "never claimed")
+    theirs = tracker.claim(issue, "ben", 60)
+    before = tracker.events()
+    late: list[Callable[[], object]] = [
+        lambda: tracker.edit(issue, {"title": "late"}),
+        lambda: tracker.comment(issue, "late"),
+        lambda: tracker.close_issue(issue),
+        lambda: tracker.edit_many([issue], {"priority": 0}, add_labels=["late"]),
+        lambda: tracker.add_dependency(issue, other),
+    ]
+    with tracker.under_lease("ada", mine.token):
+        for write in late:
+            with pytest.raises(LostClaim, match=f"{issue} is held by ben until ") as raised:
+                write()
+            assert raised.value.details == {"issue": issue, "owner": "ben", "expires": theirs.expires}
+    assert tracker.events() == before
+    with tracker.under_lease("ben", theirs.token):
+        assert tracker.close_issue(issue, note="done").status == "closed"

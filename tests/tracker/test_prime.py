@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.clipping import block, clip, name, quoted
 from tapeout.tracker.model import Issue
-from tapeout.tracker.prime import MAX_BUDGET, MIN_BUDGET, Primer, compile_primer, rules
-from tapeout.tracker.prime_facts import collect
-from tapeout.tracker.prime_model import (
+from tapeout.tracker.prime.clipping import block, clip, name, quoted
+from tapeout.tracker.prime.facts import collect
+from tapeout.tracker.prime.model import (
     Blocked,
     Blocker,
     Brief,
@@ -29,7 +28,8 @@ from tapeout.tracker.prime_model import (
     Reader,
     Totals,
 )  # fmt: skip
-from tapeout.tracker.tokens import estimate
+from tapeout.tracker.prime.primer import MAX_BUDGET, MIN_BUDGET, Primer, compile_primer, rules
+from tapeout.tracker.prime.tokens import estimate
 from tests.tracker.tools import delete_index
 
 NOW = 1_800_000_000.0

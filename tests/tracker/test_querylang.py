@@ -5,9 +5,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker import queryfields, querylang, wheres
-from tapeout.tracker.queryfields import Value
-from tapeout.tracker.querylang import Group, Not, Query, Sort, Term
+from tapeout.tracker.model import RESOLUTIONS
+from tapeout.tracker.query import fields, language, sql
+from tapeout.tracker.query.fields import Value
+from tapeout.tracker.query.language import Group, Not, Query, Sort, Term
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
 WORDS = TEXT.filter(lambda text: any(character.isalnum() for character in text))
@@ -39,11 +40,11 @@ VALUES: dict[str, st.SearchStrategy[Value]] = {
         name: bounded(LENGTHS, exact=False) | bounded(DAYS) for name in ("created", "updated", "closed", "due", "defer")
     },
     "status": choices("open", "closed"),
-    "is": choices(*queryfields.STATES),
+    "is": choices(*fields.STATES),
     "type": choices("task", "epic"),
-    "resolution": choices(*queryfields.RESOLUTIONS),
-    "has": choices(*queryfields.HAVING),
-    "no": choices(*queryfields.HAVING),
+    "resolution": choices(*RESOLUTIONS),
+    "has": choices(*fields.HAVING),
+    "no": choices(*fields.HAVING),
     "priority": bounded(st.sampled_from("01234")),
     "estimate": bounded(LENGTHS | st.integers(0, 9999).map(str)),
 }
@@ -58,22 +59,22 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=8,
 )
-SORT = st.lists(st.builds(Sort, st.sampled_from(queryfields.SORTS), st.booleans()), unique=True, max_size=3).map(tuple)
+SORT = st.lists(st.builds(Sort, st.sampled_from(fields.SORTS), st.booleans()), unique=True, max_size=3).map(tuple)
 QUERIES = st.builds(Query, st.none() | CONDITIONS, SORT)
 
 
 def test_every_field_is_tried() -> None:
-    assert {*VALUES, "sort"} == set(queryfields.FIELDS)
+    assert {*VALUES, "sort"} == set(fields.FIELDS)
 
 
 @given(QUERIES)
 def test_what_is_written_out_is_the_same_query(query: Query) -> None:
-    assert querylang.parse(querylang.render(query)) == query
+    assert language.parse(language.render(query)) == query
 
 
 @given(QUERIES)
 def test_every_query_can_be_compiled_and_holds_no_text_of_the_user(query: Query) -> None:
-    where = wheres.compile_query(query, 1e9, lambda prefix: prefix)
+    where = sql.compile_query(query, 1e9, lambda prefix: prefix)
     names = {name for name in where.values if f":{name}" in where.condition}
     assert names | {"now"} == where.values.keys()
     assert not any(quote in where.condition.replace("'open'", "") for quote in ('"', "\\"))
@@ -97,14 +98,14 @@ WORDLIKE = st.lists(
 @example("created:0001-01-01")
 def test_any_text_is_a_query_or_an_error_that_names_the_place(text: str) -> None:
     try:
-        query = querylang.parse(text)
+        query = language.parse(text)
     except UsageError as error:
         place, _, problem = error.message.partition(": ")
         assert place.startswith("query, character ")
         assert 1 <= int(place.split()[-1]) <= len(text) + 1
         assert problem
     else:
-        assert querylang.parse(querylang.render(query)) == query
+        assert language.parse(language.render(query)) == query
 
 
 def any_of(field: str, *texts: str) -> Term:
@@ -135,12 +136,12 @@ def any_of(field: str, *texts: str) -> Term:
         ('"OR"', any_of("", "OR")),
     ],
 )
-def test_what_is_read(text: str, condition: querylang.Condition | None) -> None:
-    assert querylang.parse(text) == Query(condition)
+def test_what_is_read(text: str, condition: language.Condition | None) -> None:
+    assert language.parse(text) == Query(condition)
 
 
 def test_the_sort_is_taken_from_anywhere() -> None:
-    assert querylang.parse("sort:due a OR b sort:Updated-desc,id-asc").sort == (
+    assert language.parse("sort:due a OR b sort:Updated-desc,id-asc").sort == (
         Sort("due", False), Sort("updated", True), Sort("id", False),
     )  # fmt: skip
 
@@ -175,6 +176,6 @@ def test_the_sort_is_taken_from_anywhere() -> None:
 )
 def test_an_error_names_the_place(text: str, character: int, part: str) -> None:
     with pytest.raises(UsageError) as caught:
-        querylang.parse(text)
+        language.parse(text)
     assert caught.value.message.startswith(f"query, character {character}: ")
     assert part in caught.value.message

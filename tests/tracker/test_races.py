@@ -83,3 +83,38 @@ def test_an_expired_lease_is_won_again_and_each_win_has_a_token_of_its_own(full:
     with Tracker.open(full, "ada") as tracker:
         newest = {issue: max(token for one, _, token in won if one == issue) for issue, _, _ in won}
         assert {one.id: one.lease_token for one in tracker.issues()} == newest
+
+
+CROWD = """
+import json, os, sys
+from tapeout.base.errors import NotFound
+from tapeout.base.paths import StatePaths
+from tapeout.tracker import Tracker
+root, count = sys.argv[1], int(sys.argv[2])
+gate, go = os.pipe()
+for number in range(count):
+    if os.fork() == 0:
+        os.close(go)
+        tracker = Tracker.open(StatePaths(root), f"p{number}")
+        os.read(gate, 1)  # the end of the pipe: all begin at once
+        won = []
+        try:
+            while True:
+                won.append(tracker.claim_next(f"p{number}", 600).issue)
+        except NotFound:
+            os.write(1, (json.dumps(won) + "\\n").encode())
+        os._exit(0)
+os.close(go)
+for _ in range(count):
+    os.wait()
+"""
+
+
+def test_a_crowd_takes_a_thousand_issues_and_each_is_won_once(paths: StatePaths) -> None:
+    with Tracker.open(paths, "ada") as tracker:
+        tracker.create_many([Draft(f"{number}") for number in range(1000)])
+    lines = finish(python(CROWD, paths.root, "64")).splitlines()
+    won = [issue for line in lines for issue in json.loads(line)]
+    assert (len(lines), len(won), len(set(won))) == (64, 1000, 1000)
+    with Tracker.open(paths, "ada") as tracker:
+        assert {issue.lease_token for issue in tracker.issues()} == {1}

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound
-from tapeout.tracker import Counts, Draft, Tracker, merge
+from tapeout.tracker import Counts, Draft, Tracker
 from tapeout.tracker.model import Issue
 from tapeout.tracker.operations import Operation, tick
-from tapeout.tracker.reasons import Obstacle, Step
+from tapeout.tracker.reports.reasons import Obstacle, Step
+from tests.tracker.tools import receive
 
 DAY = 86_400.0
 
@@ -22,8 +23,7 @@ def bring(tracker: Tracker, *written: tuple[str, str, dict[str, object]]) -> Non
         Operation(f"other.{number + 1}", start + number, "bo", issue, kind, data, number + 1)
         for number, (issue, kind, data) in enumerate(written)
     ]
-    with tracker._writing():
-        merge.merge(tracker._connection, operations, time.time())
+    receive(tracker, operations, time.time())
 
 
 def depends(issue: str, target: str, kind: str = "blocks") -> tuple[str, str, dict[str, object]]:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, merge, rebuild, search
+from tapeout.tracker import Draft, Tracker, rebuild
 from tapeout.tracker.operations import Operation, tick
-from tests.tracker.tools import finish, python
+from tapeout.tracker.query import search
+from tests.tracker.tools import finish, python, receive
 
 START = tick(0, time.time())
 
@@ -116,8 +117,7 @@ def logged(number: int, clock: int, issue: str, kind: str, **data: object) -> Op
 
 
 def bring(tracker: Tracker, *operations: Operation) -> None:
-    with tracker._writing():
-        merge.merge(tracker._connection, operations, time.time())
+    receive(tracker, operations, time.time())
 
 
 def test_after_a_merge_in_any_order(tracker: Tracker) -> None:
@@ -186,7 +186,8 @@ SEARCHER = """
 import sys
 import pygit2
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, search
+from tapeout.tracker import Draft, Tracker
+from tapeout.tracker.query import search
 search.BATCH = 7
 with Tracker.open(StatePaths(sys.argv[1]), sys.argv[2]) as tracker:
     for number in range(15):

@@ -13,10 +13,11 @@ import pytest
 from tapeout.base import faults
 from tapeout.base.errors import Conflict, UsageError
 from tapeout.base.paths import Repository, StatePaths, find_repository
-from tapeout.tracker import Draft, Tracker, gitlog, rebuild, sync
-from tapeout.tracker.remote import Remote, Unreachable
-from tapeout.tracker.sharedleases import HeldElsewhere, SharedLeases
-from tapeout.tracker.sync import SyncReport, write_bundle
+from tapeout.tracker import Draft, Tracker, gitlog, rebuild
+from tapeout.tracker.sharing import sync
+from tapeout.tracker.sharing.leases import HeldElsewhere, SharedLeases
+from tapeout.tracker.sharing.remote import Remote, Unreachable
+from tapeout.tracker.sharing.sync import SyncReport, write_bundle
 from tests.tracker.tools import contents, delete_index, finish, python
 
 
@@ -365,7 +366,7 @@ SYNCER = """
 import sys, pygit2
 from tapeout.base.paths import StatePaths, find_repository
 from tapeout.tracker import Tracker
-from tapeout.tracker.remote import Remote
+from tapeout.tracker.sharing.remote import Remote
 paths = StatePaths(sys.argv[1])
 with Tracker.open(paths, "x") as tracker:
     tracker.sync(Remote(paths, find_repository(sys.argv[2]), "origin"))
@@ -438,8 +439,8 @@ import sys, pygit2
 from tapeout.base.errors import Conflict
 from tapeout.base.paths import StatePaths, find_repository
 from tapeout.tracker import Tracker
-from tapeout.tracker.remote import Remote
-from tapeout.tracker.sharedleases import SharedLeases
+from tapeout.tracker.sharing.remote import Remote
+from tapeout.tracker.sharing.leases import SharedLeases
 paths = StatePaths(sys.argv[1])
 with Tracker.open(paths, "x") as tracker:
     shared = SharedLeases(tracker, Remote(paths, find_repository(sys.argv[2]), "origin"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.undo import Act
+from tapeout.tracker.history.undo import Act
 from tests.tracker.tools import contents, delete_index
 
 DERIVED = ("updated_at", "closed_at", "open_blockers", "not_needed", "lease_expires", "lease_granted", "lease_token")
@@ -300,7 +300,7 @@ PERFORM: dict[str, Callable[[Tracker, list[Any], list[str]], Any]] = {
     "remove": lambda t, a, _: t.remove_dependency(*a),
     "attach": lambda t, a, _: t.attach(a[0], a[1], a[1].encode()),
     "detach": lambda t, a, _: t.detach(*a),
-    "parent": lambda t, a, _: t.set_parent(*a),
+    "parent": lambda t, a, _: t.edit(a[0], {"parent": a[1]}),
     "create": lambda t, a, issues: t.create(Draft("new", depends_on=tuple(issues[:1]) if a[0] else ())),
     "claim": lambda t, a, _: t.claim(a[0], t.actor, 1000),
 }

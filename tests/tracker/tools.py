@@ -5,11 +5,14 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import pygit2
 
 from tapeout.base.paths import StatePaths
+from tapeout.tracker import Tracker, merge
+from tapeout.tracker.operations import Operation
 
 TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attachments", "attempts", "changes")
 FILES = ("", "-wal", "-shm")
@@ -41,6 +44,12 @@ def logged(paths: StatePaths) -> list[str]:
                 assert isinstance(blob, pygit2.Blob)
                 identities += [line.split('"')[1] for line in blob.data.decode().removesuffix("\n").split("\n")]
     return identities
+
+
+def receive(tracker: Tracker, operations: Iterable[Operation], now: float = 2e9) -> list[Operation]:
+    """Merge operations of other replicas, as a sync does; those that were new."""
+    with tracker._writing():
+        return merge.merge(tracker._connection, operations, now)
 
 
 def delete_index(paths: StatePaths) -> None:

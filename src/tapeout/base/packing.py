@@ -5,7 +5,8 @@ floor that runs for days would get slower with each hour. Nothing is ever droppe
 the rest.
 
 What may go wrong: somebody links objects file by file while packing moves them into a pack, and would get neither; or
-writes one into a folder that packing finds empty and removes. So those hold the lock shared (`linking`), and packing, which can wait for a better moment, takes it only when it is free.
+writes one into a folder that packing finds empty and removes. So those hold the lock shared (`linking`), and packing,
+which can wait for a better moment, takes it only when it is free.
 """
 
 import contextlib
@@ -27,8 +28,8 @@ LOCK = "tapeout-packing"
 
 @contextlib.contextmanager
 def linking(path: str) -> Iterator[None]:
-    """Hold off packing of the repository at `path` while its objects are linked or written; one that is not ours, which we never
-    pack, has no lock and gets none."""
+    """Hold off packing of the repository at `path` while its objects are linked or written; one that is not ours, which
+    we never pack, has no lock and gets none."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(FileNotFoundError):
             lock = held.enter_context(open(os.path.join(path, LOCK), encoding="ascii"))

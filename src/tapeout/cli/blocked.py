@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.listing import add_limit, as_limit, more
-from tapeout.cli.output import Result, Stream, clock, one_line
+from tapeout.cli.listing import add_limit, cut, one_more
+from tapeout.cli.output import Result, Stream, one_line
 
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.reasons import Chain, Obstacle, Step
+    from tapeout.tracker.reports.reasons import Chain, Obstacle, Step
 
 
 def add_arguments(parser: Describes) -> None:
@@ -25,17 +26,14 @@ def add_arguments(parser: Describes) -> None:
 
 
 def _blocked(arguments: argparse.Namespace) -> Result | Stream:
-    most = arguments.limit
     with open_tracker() as tracker:
-        found = tracker.obstacles(as_limit(most, more=1), arguments.issue)
-    shown = found[:most] if most else found
+        found = tracker.obstacles(one_more(arguments.limit), arguments.issue)
+    shown, more = cut(found, arguments.limit)
     data = [_as_data(one) for one in shown]
     if arguments.jsonl:
         return Stream("obstacle", data)
     lines = [line for one in shown for line in _lines(one)]
-    if len(shown) < len(found):
-        lines.append(more(most))
-    return Result(data, "\n".join(lines) or "nothing is blocked")
+    return Result(data, "\n".join([*lines, *more]) or "nothing is blocked")
 
 
 def _as_data(one: Obstacle) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here, open_tracker
-from tapeout.cli.output import Result, clock
+from tapeout.cli.output import Result
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +40,18 @@ def add_arguments(parser: Describes) -> None:
     parser.set_defaults(run=run, for_people=True)
 
 
+def add_token(parser: Describes) -> None:
+    """Give a command that writes the option to do so only while a claim lasts."""
+    parser.add_argument(
+        "--token", type=int, metavar="N", help="of your claim, as claim --json gives it: refused once you have lost it"
+    )
+
+
+def under_lease(tracker: Tracker, token: int | None) -> contextlib.AbstractContextManager[None]:
+    """Writes to issues only while the caller's claim with this token lasts; without a token, at any time."""
+    return contextlib.nullcontext() if token is None else tracker.under_lease(actor(), token)
+
+
 def _claim(arguments: argparse.Namespace) -> Result:
     if (arguments.issue is None) != arguments.next:
         raise UsageError("give either an issue or --next")
@@ -63,7 +78,7 @@ def _release(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         issue = tracker.release_issue(arguments.issue, owner, force=arguments.force)
         if _remote(tracker):
-            from tapeout.tracker.sharedleases import SharedLeases
+            from tapeout.tracker.sharing.leases import SharedLeases
 
             shared = SharedLeases.through(tracker, here().repository, _remote(tracker))
             shared.exchange()
@@ -99,7 +114,7 @@ def _shared(tracker: Tracker, take: Callable[[], Lease], *, again: bool = False,
         lease = take()
         if not _remote(tracker):
             return lease
-        from tapeout.tracker.sharedleases import HeldElsewhere, SharedLeases
+        from tapeout.tracker.sharing.leases import HeldElsewhere, SharedLeases
 
         try:
             shared = SharedLeases.through(tracker, here().repository, _remote(tracker))

@@ -112,18 +112,33 @@ def read_text(value: str) -> str:
     """
     if value != "-" and not value.startswith("@"):
         return value
-    where = "standard input" if value == "-" else value[1:]
+    path = value if value == "-" else value[1:]
+    hint = None if value == "-" else "@ names a file; text that begins with @ can be given on standard input with -"
     try:
-        return _read(value).decode().replace("\r\n", "\n")
-    except OSError as error:
-        hint = None if value == "-" else "@ names a file; text that begins with @ can be given on standard input with -"
-        raise UsageError(f"cannot read {where}: {error.strerror}", hint=hint) from error
+        return read_bytes(path, hint=hint).decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not valid UTF-8") from error
+        raise UsageError(f"{source(path)} is not valid UTF-8") from error
 
 
-def _read(value: str) -> bytes:
-    if value == "-":
-        return sys.stdin.buffer.read() if sys.stdin is not None else b""
-    with open(value[1:], "rb") as file:
-        return file.read()
+def read_bytes(path: str, most: int = -1, *, hint: str | None = None) -> bytes:
+    """What is in the file that an argument names; `-` is standard input.
+
+    Args:
+        most: bytes after which an endless file is read no further; negative means all.
+        hint: what to do if it cannot be read.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(most) if sys.stdin is not None else b""
+        with open(path, "rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise UsageError(f"cannot read {source(path)}: {error.strerror}", hint=hint) from error
+
+
+def source(path: str) -> str:
+    """What a file of the command line is called in a message."""
+    return "standard input" if path == "-" else path

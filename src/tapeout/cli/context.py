@@ -7,6 +7,7 @@ import time
 from tapeout.base.caller import actor, refuse_agents
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import NamedTuple
+from tapeout.base.moments import seconds_of
 from tapeout.base.paths import Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
 
@@ -37,14 +38,14 @@ def open_tracker() -> Tracker:
 
 def parse_moment(text: str) -> float | None:
     """Unix time from an ISO date or time, or from a length of time from now such as `2d` or `90m`; None for `none`."""
-    from datetime import datetime
-
     if text == "none":
         return None
-    units = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+    length = seconds_of(text)
+    if length is not None:
+        return time.time() + length
+    from datetime import datetime
+
     try:
-        if text[-1:] in units:
-            return time.time() + int(text[:-1]) * units[text[-1]]
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is no date: use 2027-01-31, 2027-01-31T12:00, or 2d, 3h, 45m") from error
+        raise UsageError(f"{text!r} is no date: use 2027-01-31, 2027-01-31T12:00, or 2w, 2d, 3h, 45m") from error

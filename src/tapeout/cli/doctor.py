@@ -8,7 +8,7 @@ import os
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
-from tapeout.cli.output import Result
+from tapeout.cli.output import Result, counted
 
 if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
@@ -30,7 +30,7 @@ def _doctor(arguments: argparse.Namespace) -> Result:
 
         with FloorLock(context.paths):
             count = rebuild.rebuild(context.paths)
-        return Result({"operations": count}, f"the index was made again from {count} operations")
+        return Result({"operations": count}, f"the index was made again from {counted(count, 'operation')}")
     with Tracker.open(context.paths, actor()) as tracker:
         tracker.check()
         counts = tracker.counts()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.graphs import Edge, Graph
+    from tapeout.tracker.reports.graphs import Edge, Graph
 
 LIMIT = 200
 

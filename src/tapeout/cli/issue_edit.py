@@ -6,11 +6,12 @@ import contextlib
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.claims import add_token, under_lease
 from tapeout.cli.commands import add_json, read_text
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import add_fields, given_fields
 from tapeout.cli.listing import as_data
-from tapeout.cli.output import Result
+from tapeout.cli.output import Result, counted
 from tapeout.tracker.model import PERSON_RESOLUTIONS, Issue
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def _add_issues(parser: Describes) -> None:
     parser.add_argument("issues", metavar="ID", nargs="*", help="one or more issues")
     parser.add_argument("--query", metavar="QUERY", help="all issues that fit instead, as in `issue list`")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    add_token(parser)
     add_json(parser)
 
 
@@ -35,7 +37,7 @@ def _work(arguments: argparse.Namespace, do: Callable[[Tracker, Sequence[str]], 
     """Do something to all issues that are meant, or see what it would do; what came of it, one value an issue."""
     if bool(arguments.issues) == (arguments.query is not None):
         raise UsageError("give either issues or --query", hint="nothing was changed")
-    with open_tracker() as tracker, _rehearsing(tracker, arguments.dry_run):
+    with open_tracker() as tracker, _rehearsing(tracker, arguments.dry_run), under_lease(tracker, arguments.token):
         issues = arguments.issues if arguments.query is None else tracker.matching_ids(arguments.query)
         return do(tracker, issues)
 
@@ -49,14 +51,10 @@ def _answer(arguments: argparse.Namespace, rows: Sequence[dict[str, Any]], lines
     several = arguments.query is not None or len(arguments.issues) > 1
     text = list(lines)
     if arguments.dry_run:
-        text.append(f"{_counted(len(rows))} would be {verb}; nothing was")
+        text.append(f"{counted(len(rows), 'issue')} would be {verb}; nothing was")
     elif several:
-        text.append(f"{_counted(len(rows))} {verb}")
+        text.append(f"{counted(len(rows), 'issue')} {verb}")
     return Result(list(rows) if several else rows[0], "\n".join(text))
-
-
-def _counted(number: int) -> str:
-    return f"{number} issue{'' if number == 1 else 's'}"
 
 
 def add_edit(parser: Describes) -> None:

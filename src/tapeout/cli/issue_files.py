@@ -8,10 +8,11 @@ import sys
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, UsageError
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.cli.commands import add_json
+from tapeout.base.moments import clock
+from tapeout.cli.commands import add_json, read_bytes, source
 from tapeout.cli.context import open_tracker
-from tapeout.cli.output import Result, clock, printable, table
-from tapeout.tracker.attachments import MAX_ATTACHMENT_BYTES, safe_name
+from tapeout.cli.output import Result, printable, table
+from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 
 if TYPE_CHECKING:
     import argparse
@@ -40,14 +41,9 @@ def _attach(arguments: argparse.Namespace) -> Result:
 
 def _read(path: str) -> bytes:
     """The content of a file, if it is not too large: an endless one is read no further."""
-    where = "standard input" if path == "-" else path
-    try:
-        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
-            content = file.read(MAX_ATTACHMENT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {where}: {error.strerror}") from error
+    content = read_bytes(path, MAX_ATTACHMENT_BYTES + 1)
     if len(content) > MAX_ATTACHMENT_BYTES:
-        raise UsageError(f"{where} is larger than {MAX_ATTACHMENT_BYTES:,} bytes, which is the most")
+        raise UsageError(f"{source(path)} is larger than {MAX_ATTACHMENT_BYTES:,} bytes, which is the most")
     return content
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.cli.commands import add_json, read_text
+from tapeout.cli.commands import add_json, read_text, source
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import OPTIONS, add_fields, given_fields
 from tapeout.cli.listing import as_data, listing
@@ -77,4 +77,4 @@ def file_issues(tracker: Tracker, path: str) -> list[Issue]:
     from tapeout.tracker.drafts import parse_drafts
 
     text = read_text("-" if path == "-" else f"@{path}")
-    return tracker.create_many(parse_drafts(text, "standard input" if path == "-" else path))
+    return tracker.create_many(parse_drafts(text, source(path)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json, limit
 from tapeout.cli.context import open_tracker
 from tapeout.cli.issue_fields import FIELD_OF_OPTION
-from tapeout.cli.output import Result, clock
-from tapeout.tracker.past import UNDO_LISTED
+from tapeout.cli.output import Result
+from tapeout.tracker.commands.past import UNDO_LISTED
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.history import Blame, Entry, FieldChange, Setting
-    from tapeout.tracker.undo import Act
+    from tapeout.tracker.history.entries import Blame, Entry, FieldChange, Setting
+    from tapeout.tracker.history.undo import Act
 
 DIFF_LINES = 40
 """Lines of a changed text that the page for people shows; JSON has both texts."""

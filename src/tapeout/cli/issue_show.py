@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import open_tracker
 from tapeout.cli.listing import as_data
-from tapeout.cli.output import Result, clock, duration
+from tapeout.cli.output import Result, duration
 from tapeout.tracker import Filter, Tracker
 
 if TYPE_CHECKING:

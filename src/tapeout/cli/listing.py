@@ -14,13 +14,15 @@ from tapeout.tracker.model import ISSUE_TYPES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, TypeVar
 
     from tapeout.cli.commands import Describes
     from tapeout.tracker import Tracker
     from tapeout.tracker.model import Issue
-    from tapeout.tracker.querylang import Condition, Query
+    from tapeout.tracker.query.language import Condition, Query
+
+    _T = TypeVar("_T")
 
 LIST_LIMIT = 50
 
@@ -30,7 +32,7 @@ def as_data(issue: Issue) -> dict[str, Any]:
     return {**issue._asdict(), "state": issue.state(time.time())}
 
 
-def listing(issues: list[Issue]) -> str:
+def listing(issues: Sequence[Issue]) -> str:
     """Issues as a table for people."""
     if not issues:
         return "no issues"
@@ -43,9 +45,26 @@ def _labels(issue: Issue) -> str:
     return f"  [{', '.join(issue.labels)}]" if issue.labels else ""
 
 
-def as_limit(most: int, *, more: int = 0) -> int:
-    """A limit of the command line, where 0 means all, as the tracker takes it; with `more` beyond it."""
-    return most + more if most else -1
+def as_limit(most: int) -> int:
+    """A limit of the command line, where 0 means all, as the tracker takes it."""
+    return most or -1
+
+
+def one_more(most: int) -> int:
+    """As `as_limit`, and one beyond it: `cut` tells by that whether there are more."""
+    return most + 1 if most else -1
+
+
+def cut(found: Sequence[_T], most: int) -> tuple[Sequence[_T], list[str]]:
+    """What of it is shown, and the line that says that there is more, if there is.
+
+    Args:
+        found: as far as `one_more` goes.
+        most: how many are shown; 0 means all.
+    """
+    if not most or len(found) <= most:
+        return found, []
+    return found[:most], [f"... and more: --limit 0 shows all (now {most})"]
 
 
 def add_limit(parser: Describes) -> None:
@@ -53,16 +72,11 @@ def add_limit(parser: Describes) -> None:
     parser.add_argument("--limit", type=limit, default=LIST_LIMIT, help=f"default {LIST_LIMIT}; 0 means all")
 
 
-def shortened(issues: list[Issue], most: int, text: Callable[[], str]) -> Result:
-    """The first `most` of the issues (0 means all), of which there may be one more to tell that there are more."""
-    shown = issues[:most] if most else issues
+def answer(issues: Sequence[Issue], most: int, *, nothing: str = "no issues") -> Result:
+    """The issues as `cut` shows them; `nothing` is said if there are none."""
+    shown, more = cut(issues, most)
     data = [as_data(issue) for issue in shown]
-    return Result(data, text if len(shown) == len(issues) else lambda: f"{listing(shown)}\n{more(most)}")
-
-
-def more(most: int) -> str:
-    """A line that says that a list was cut."""
-    return f"... and more: --limit 0 shows all (now {most})"
+    return Result(data, lambda: "\n".join([listing(shown) if shown else nothing, *more]))
 
 
 def add_list(parser: Describes) -> None:
@@ -84,13 +98,13 @@ def _list(arguments: argparse.Namespace) -> Result | Stream:
     if arguments.jsonl:
         return Stream("issue", streamed(_query(arguments), arguments.limit))
     with open_tracker() as tracker:
-        most = as_limit(arguments.limit, more=1)
+        most = one_more(arguments.limit)
         issues = (
             tracker.find(_query(arguments), most)
             if arguments.query
             else tracker.issues(_filter(arguments, tracker), most)
         )
-    return shortened(issues, arguments.limit, lambda: listing(issues))
+    return answer(issues, arguments.limit)
 
 
 def _filter(arguments: argparse.Namespace, tracker: Tracker) -> Filter:
@@ -114,16 +128,16 @@ def streamed(query: str | Query, most: int) -> Iterator[dict[str, Any]]:
 
 def _query(arguments: argparse.Namespace) -> Query:
     """The query with what the options add to it."""
-    from tapeout.tracker import querylang
+    from tapeout.tracker.query import language
 
-    query = querylang.parse(" ".join(arguments.query))
-    status = arguments.status or ("all" if querylang.is_about_status(query) else "open")
-    given: list[Condition] = [querylang.of("status", status)] if status != "all" else []
+    query = language.parse(" ".join(arguments.query))
+    status = arguments.status or ("all" if language.is_about_status(query) else "open")
+    given: list[Condition] = [language.exact("status", status)] if status != "all" else []
     names = ("type", "label", "parent")
-    given += [querylang.of(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
+    given += [language.exact(name, getattr(arguments, name)) for name in names if getattr(arguments, name)]
     if arguments.needs_person:
-        given.append(querylang.of("is", "needs-person"))
-    return querylang.narrowed(query, given)
+        given.append(language.exact("is", "needs-person"))
+    return language.narrowed(query, given)
 
 
 def add_epics(parser: Describes) -> None:
@@ -138,8 +152,8 @@ def add_epics(parser: Describes) -> None:
 def _epics(arguments: argparse.Namespace) -> Result | Stream:
     status = None if arguments.status == "all" else arguments.status
     with open_tracker() as tracker:
-        epics = tracker.epics(as_limit(arguments.limit, more=1), status=status, closable=arguments.closable)
-    shown = epics[: arguments.limit] if arguments.limit else epics
+        epics = tracker.epics(one_more(arguments.limit), status=status, closable=arguments.closable)
+    shown, more = cut(epics, arguments.limit)
     data = [{**epic._asdict(), "percent": epic.percent, "closable": epic.closable} for epic in shown]
     if arguments.jsonl:
         return Stream("epic", data)
@@ -149,4 +163,4 @@ def _epics(arguments: argparse.Namespace) -> Result | Stream:
         for epic in shown
     ]  # fmt: skip
     text = table(("id", "status", "closed", "done", "title"), rows) if rows else "no epics"
-    return Result(data, text if len(shown) == len(epics) else f"{text}\n{more(arguments.limit)}")
+    return Result(data, "\n".join([text, *more]))

@@ -40,6 +40,6 @@ def _mcp(arguments: argparse.Namespace) -> None:
             raise
         raise EnvironmentProblem(
             "the MCP server needs the extra `mcp`, which is not installed",
-            hint="run `pip install 'tapeout[mcp]'`, or in a checkout start it with `./run mcp`",
+            hint="`./run mcp` in a checkout of tapeout installs it and starts; elsewhere install tapeout[mcp]",
         ) from error
     server.serve()

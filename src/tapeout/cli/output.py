@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tapeout.base import jsontext
@@ -172,12 +171,9 @@ def terminal_width() -> int:
         return 10_000
 
 
-def clock(at: float) -> str:
-    """Local time of a moment, for people; one beyond the calendar, which another clone may have sent, as a number."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-    except (OverflowError, ValueError, OSError):
-        return f"{at:g}"
+def counted(number: int, noun: str) -> str:
+    """So many of something whose plural ends with s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

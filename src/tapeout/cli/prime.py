@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Describes) -> None:
     """Arguments of `prime`."""
-    parser.add_argument("--budget", type=int, default=1500, metavar="TOKENS", help="at most so long; default 1500")
+    from tapeout.tracker.prime.primer import DEFAULT_BUDGET
+
+    help_text = f"at most so long; default {DEFAULT_BUDGET}"
+    parser.add_argument("--budget", type=int, default=DEFAULT_BUDGET, metavar="TOKENS", help=help_text)
     parser.add_argument("--issue", metavar="ID", help="centre it on one issue")
     add_json(parser)
     parser.set_defaults(run=_prime)
@@ -23,7 +26,7 @@ def add_arguments(parser: Describes) -> None:
 
 def _prime(arguments: argparse.Namespace) -> Result:
     from tapeout.tracker import Tracker
-    from tapeout.tracker.prime_facts import reader_at
+    from tapeout.tracker.prime.facts import reader_at
 
     context = here()
     with Tracker.open(context.paths, actor()) as tracker:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.listing import add_limit, as_limit, listing, shortened, streamed
+from tapeout.cli.listing import add_limit, answer, one_more, streamed
 from tapeout.cli.output import Result, Stream
 
 if TYPE_CHECKING:
     import argparse
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.querylang import Query
+    from tapeout.tracker.query.language import Query
 
 
 def add_arguments(parser: Describes) -> None:
@@ -27,12 +27,12 @@ def _ready(arguments: argparse.Namespace) -> Result | Stream:
     if arguments.jsonl:
         return Stream("issue", streamed(_query(arguments), arguments.limit))
     with open_tracker() as tracker:
-        most = as_limit(arguments.limit, more=1)
+        most = one_more(arguments.limit)
         issues = tracker.find(_query(arguments), most) if arguments.query else tracker.ready(limit=most)
-    return shortened(issues, arguments.limit, lambda: listing(issues) if issues else "nothing is ready")
+    return answer(issues, arguments.limit, nothing="nothing is ready")
 
 
 def _query(arguments: argparse.Namespace) -> Query:
-    from tapeout.tracker import querylang
+    from tapeout.tracker.query import language
 
-    return querylang.narrowed(querylang.parse(" ".join(arguments.query)), [querylang.of("is", "ready")])
+    return language.narrowed(language.parse(" ".join(arguments.query)), [language.exact("is", "ready")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.listing import add_limit, as_data, as_limit, more
+from tapeout.cli.listing import add_limit, as_data, cut, one_more
 from tapeout.cli.output import Result, Stream, one_line
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ def add_arguments(parser: Describes) -> None:
 
 
 def _search(arguments: argparse.Namespace) -> Result | Stream:
-    most = arguments.limit
     with open_tracker() as tracker:
-        hits = tracker.search(" ".join(arguments.words), as_limit(most, more=1), arguments.where)
-    shown = hits[:most] if most else hits
+        hits = tracker.search(" ".join(arguments.words), one_more(arguments.limit), arguments.where)
+    shown, more = cut(hits, arguments.limit)
     data: list[dict[str, Any]] = [
         {"issue": as_data(hit.issue), "snippet": hit.snippet, "score": hit.score} for hit in shown
     ]
@@ -38,6 +37,4 @@ def _search(arguments: argparse.Namespace) -> Result | Stream:
     for row in data:
         issue = row["issue"]
         lines += [one_line(f"{issue['id']}  {issue['state']}  {issue['title']}"), f"    {row['snippet']}"]
-    if len(shown) < len(hits):
-        lines.append(more(most))
-    return Result(data, "\n".join(lines) or "no issue holds all of these words")
+    return Result(data, "\n".join([*lines, *more]) or "no issue holds all of these words")

@@ -8,7 +8,7 @@ from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_jsonl
 from tapeout.cli.context import open_tracker
-from tapeout.cli.listing import add_limit, as_data, as_limit, more, streamed
+from tapeout.cli.listing import add_limit, as_data, cut, one_more, streamed
 from tapeout.cli.output import Result, Stream, table
 from tapeout.tracker.model import Issue
 
@@ -39,13 +39,13 @@ def _stale(arguments: argparse.Namespace) -> Result | Stream:
     if arguments.jsonl:
         return Stream("issue", streamed(query, arguments.limit))
     with open_tracker() as tracker:
-        issues = tracker.find(query, as_limit(arguments.limit, more=1))
-    shown = issues[: arguments.limit] if arguments.limit else issues
+        issues = tracker.find(query, one_more(arguments.limit))
+    shown, more = cut(issues, arguments.limit)
     data: list[dict[str, Any]] = [as_data(issue) for issue in shown]
     if not shown:
         return Result(data, f"nothing has been left alone for {arguments.days} days")
     text = table(("id", "state", "days", "assignee", "title"), [_row(issue) for issue in shown])
-    return Result(data, text if len(shown) == len(issues) else f"{text}\n{more(arguments.limit)}")
+    return Result(data, "\n".join([text, *more]))
 
 
 def _row(issue: Issue) -> tuple[object, ...]:

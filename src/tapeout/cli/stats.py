@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tapeout.cli.commands import Describes
-    from tapeout.tracker.figures import Spread, Statistics
+    from tapeout.tracker.reports.figures import Spread, Statistics
 
 _DAY_SECONDS = 86_400
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
-from tapeout.cli.output import Result, clock, duration, table
+from tapeout.cli.output import Result, duration, table
 
 if TYPE_CHECKING:
     from tapeout.cli.commands import Describes

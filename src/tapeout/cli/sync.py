@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tapeout.base.errors import UsageError
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import Context, here, open_tracker
-from tapeout.cli.output import Result
+from tapeout.cli.output import Result, counted
 
 if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
     from tapeout.config import TrackerConfig
-    from tapeout.tracker.sync import SyncReport
+    from tapeout.tracker.sharing.sync import SyncReport
 
 
 def add_arguments(parser: Describes) -> None:
@@ -31,8 +31,8 @@ def add_arguments(parser: Describes) -> None:
 
 def _sync(arguments: argparse.Namespace) -> Result:
     from tapeout.floor.sharing import share_claims
-    from tapeout.tracker.remote import Remote, default_remote
-    from tapeout.tracker.sync import write_bundle
+    from tapeout.tracker.sharing.remote import Remote, default_remote
+    from tapeout.tracker.sharing.sync import write_bundle
 
     context = here()
     if arguments.bundle is not None:
@@ -40,7 +40,7 @@ def _sync(arguments: argparse.Namespace) -> Result:
             raise UsageError("--bundle goes with no remote and no --repair")
         with open_tracker() as tracker:
             count = write_bundle(tracker, arguments.bundle)
-        return Result({"bundle": arguments.bundle, "logs": count}, f"{arguments.bundle}  {count} logs")
+        return Result({"bundle": arguments.bundle, "logs": count}, f"{arguments.bundle}  {counted(count, 'log')}")
     config = _config(context)
     named = arguments.remote or config.remote or default_remote(context.repository)
     remote = Remote(context.paths, context.repository, named)
@@ -74,7 +74,7 @@ def as_data(report: SyncReport) -> dict[str, object]:
 
 
 def _text(report: SyncReport) -> str:
-    lines = [f"{report.remote}: {report.received} operations received, {report.sent} logs sent"]
+    lines = [f"{report.remote}: {counted(report.received, 'operation')} received, {counted(report.sent, 'log')} sent"]
     lines += [f"{c.issue}  {c.field}: kept what {c.kept} set, not what {c.lost} set" for c in report.conflicts]
     lines += [f"{issue}  your claim was lost to an earlier one" for issue in report.lost_claims]
     lines += [f"{d.issue}  waits for {d.target} in a circle: this dependency is ignored" for d in report.circles]

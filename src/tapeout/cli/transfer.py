@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli import output
-from tapeout.cli.commands import add_json
+from tapeout.cli.commands import add_json, read_bytes, source
 from tapeout.cli.context import open_tracker
 from tapeout.cli.output import Result
 
@@ -46,11 +45,11 @@ def _import(arguments: argparse.Namespace) -> Result:
     from tapeout.tracker.bulk import without_garbage_collection
     from tapeout.tracker.transfer import formats
 
-    source = "standard input" if arguments.file == "-" else arguments.file
+    name = source(arguments.file)
     with without_garbage_collection():
-        content = formats.read(_read(arguments.file, source), source, arguments.format)
+        content = formats.read(read_bytes(arguments.file), name, arguments.format)
         with open_tracker() as tracker:
-            report = tracker.import_issues(content, source, dry_run=arguments.dry_run)
+            report = tracker.import_issues(content, name, dry_run=arguments.dry_run)
     data = report._asdict() | {
         "dry_run": arguments.dry_run,
         "skipped": [one._asdict() for one in report.skipped],
@@ -63,16 +62,6 @@ def _import(arguments: argparse.Namespace) -> Result:
         if len(remarks) > SHOWN:
             lines.append(f"... and {len(remarks) - SHOWN} more: --json shows all")
     return Result(data, "\n".join(lines))
-
-
-def _read(path: str, source: str) -> bytes:
-    try:
-        if path == "-":
-            return sys.stdin.buffer.read() if sys.stdin is not None else b""
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise UsageError(f"cannot read {source}: {error.strerror}") from error
 
 
 def _add_export(parser: Describes) -> None:
@@ -97,7 +86,9 @@ def _export(arguments: argparse.Namespace) -> Result | None:
             for piece in _pieces(items, arguments.to):
                 file.write(piece)
                 count += piece not in ("[\n", "\n]\n", "[]\n")
-    return Result({"issues": count, "file": arguments.output}, f"{count} issues in {arguments.output}")
+    return Result(
+        {"issues": count, "file": arguments.output}, f"{output.counted(count, 'issue')} in {arguments.output}"
+    )
 
 
 def _wanted(tracker: Tracker, query: str | None) -> list[str] | None:
@@ -155,5 +146,5 @@ def _snapshot(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         pages = snapshot.pages(tracker.issues(), tracker.records(), time.time())
         done = folder.write(arguments.folder, pages)
-    text = f"{done.written} pages written, {done.unchanged} unchanged, {done.removed} removed"
+    text = f"{output.counted(done.written, 'page')} written, {done.unchanged} unchanged, {done.removed} removed"
     return Result(done._asdict(), text)

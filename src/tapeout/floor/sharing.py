@@ -15,8 +15,8 @@ from tapeout.base.errors import Conflict, TapeoutError
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import TrackerConfig
 from tapeout.tracker import Tracker
-from tapeout.tracker.remote import Remote, Unreachable, default_remote
-from tapeout.tracker.sharedleases import SETTING, SHARED_SECONDS, HeldElsewhere, SharedLease, SharedLeases
+from tapeout.tracker.sharing.leases import SETTING, SHARED_SECONDS, HeldElsewhere, SharedLease, SharedLeases
+from tapeout.tracker.sharing.remote import Remote, Unreachable, default_remote
 
 RENEWALS = 3
 """How often a shared lease is renewed in the time that it lives: two may fail."""

@@ -1,16 +1,18 @@
 """The tools: what each is for, what it takes, what it does. Names, descriptions and schemas together cost every session
 that connects at most 2,500 tokens."""
 
-import time
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tapeout.base.caller import refuse_agents
-from tapeout.cli.context import here, open_tracker, parse_moment
+from tapeout.cli.claims import under_lease
+from tapeout.cli.context import open_tracker, parse_moment
+from tapeout.cli.listing import as_data
 from tapeout.cli.parser import parse
-from tapeout.tracker import Draft
-from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS, Issue
-from tapeout.tracker.prime import DEFAULT_BUDGET, MAX_BUDGET, MIN_BUDGET
+from tapeout.tracker import Draft, Tracker
+from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS
+from tapeout.tracker.prime.primer import MAX_BUDGET, MIN_BUDGET
 
 Schema = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -49,16 +51,15 @@ def _command(*words: str) -> Any:
     return arguments.run(arguments).data
 
 
-def _issue(issue: Issue) -> dict[str, Any]:
-    return {**issue._asdict(), "state": issue.state(time.time())}
+@contextlib.contextmanager
+def _open(given: Arguments) -> Iterator[Tracker]:
+    """The tracker, for writes that are refused once the caller has lost his claim."""
+    with open_tracker() as tracker, under_lease(tracker, given.get("token")):
+        yield tracker
 
 
 def _prime(given: Arguments) -> Any:
-    from tapeout.tracker.prime_facts import reader_at
-
-    reader = reader_at(here().repository.root)
-    with open_tracker() as tracker:
-        return tracker.prime(given.get("budget", DEFAULT_BUDGET), given.get("issue"), reader=reader).as_data()
+    return _command("prime", *(f"--{name}={given[name]}" for name in ("budget", "issue") if name in given))
 
 
 def _list(given: Arguments) -> Any:
@@ -74,7 +75,7 @@ def _show(given: Arguments) -> Any:
 def _create(given: Arguments) -> Any:
     drafts = [_draft(one) for one in given["issues"]]
     with open_tracker() as tracker:
-        return [_issue(issue) for issue in tracker.create_many(drafts)]
+        return [as_data(issue) for issue in tracker.create_many(drafts)]
 
 
 _DRAFT_FIELDS = ("title", "body", "acceptance", "design", "type", "priority", "parent", "name")
@@ -100,13 +101,13 @@ def _update(given: Arguments) -> Any:
     fields = {field: given[field] for field in _EDITED if field in given}
     if "defer" in given:
         fields["deferred_until"] = parse_moment(given["defer"])
-    with open_tracker() as tracker:
+    with _open(given) as tracker:
         issue = tracker.resolve(given["issue"])
         # What is most likely to be refused comes first: a cycle leaves all as it was.
         _connect(tracker.add_dependency, issue, given.get("add_dependencies", ()))
         _connect(tracker.remove_dependency, issue, given.get("remove_dependencies", ()))
         labels = {f"{verb}_labels": given.get(f"{verb}_labels", ()) for verb in ("add", "remove")}
-        return _issue(tracker.edit(issue, fields, **labels))
+        return as_data(tracker.edit(issue, fields, **labels))
 
 
 def _connect(change: Callable[[str, str, str], object], issue: str, dependencies: Any) -> None:
@@ -115,7 +116,7 @@ def _connect(change: Callable[[str, str, str], object], issue: str, dependencies
 
 
 def _comment(given: Arguments) -> Any:
-    with open_tracker() as tracker:
+    with _open(given) as tracker:
         return tracker.comment(given["issue"], given["text"])._asdict()
 
 
@@ -134,8 +135,8 @@ def _release(given: Arguments) -> Any:
 
 def _close(given: Arguments) -> Any:
     refuse_agents()
-    with open_tracker() as tracker:
-        return _issue(tracker.close_issue(given["issue"], given.get("as", "done"), given.get("note", "")))
+    with _open(given) as tracker:
+        return as_data(tracker.close_issue(given["issue"], given.get("as", "done"), given.get("note", "")))
 
 
 def _history(given: Arguments) -> Any:
@@ -149,6 +150,7 @@ _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _ID: Schema = {"type": "string", "description": "id or its start"}
 _TYPE: Schema = {"enum": list(ISSUE_TYPES)}
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4, "description": "0 is most urgent"}
+_TOKEN: Schema = {"type": "integer", "description": "of your claim: refused once you have lost it"}
 _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": LIST_LIMIT}
 _KIND: Schema = {"enum": list(DEPENDENCY_KINDS)}
 
@@ -244,6 +246,7 @@ TOOLS = (
             "remove_labels": _TEXTS,
             "add_dependencies": {**_link("on"), "description": "kind blocks (default): on must close first"},
             "remove_dependencies": _link("on"),
+            "token": _TOKEN,
         },
         ("issue",),
         _update,
@@ -251,7 +254,7 @@ TOOLS = (
     Tool(
         "comment",
         "Leave a note for the next session: what you tried, what failed and how, what is left.",
-        {"issue": _ID, "text": {"type": "string", "description": "Markdown"}},
+        {"issue": _ID, "text": {"type": "string", "description": "Markdown"}, "token": _TOKEN},
         ("issue", "text"),
         _comment,
     ),
@@ -272,7 +275,7 @@ TOOLS = (
     Tool(
         "close_issue",
         "Close an issue. Never as landed: only the gate does that.",
-        {"issue": _ID, "as": {"enum": list(PERSON_RESOLUTIONS), "default": "done"}, "note": _TEXT},
+        {"issue": _ID, "as": {"enum": list(PERSON_RESOLUTIONS), "default": "done"}, "note": _TEXT, "token": _TOKEN},
         ("issue",),
         _close,
     ),

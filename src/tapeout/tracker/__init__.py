@@ -1,18 +1,44 @@
 """The tracker: issues, leases, attempts and changes, as operations in an append-only log that lives in git.
 
-Truth is the log of operations (`operations`); state is a deterministic fold of it (`fold`) into an SQLite index
-(`schema`, `queries`). A write is one SQLite transaction that adds the operation and folds it, so a claim is atomic and
-survives kill -9; the index is also the outbox, from which operations go to `refs/tapeout/log/<replica>` of the hub
-(`gitlog`). Listeners are woken by named pipes (`doorbell`), never by polling.
-
-What may go wrong: the index is deleted or damaged (it is made again from git), the disk is full (the write fails as a
-whole, with one line), a worker comes back after its lease was taken over (its writes are refused by the fencing token).
-
     from tapeout.tracker import Draft, Tracker
 
     with Tracker.at(".", actor="ada") as tracker:
         issue = tracker.create(Draft("Parse tags", acceptance="- `#tag` becomes a label"))
         lease = tracker.claim(issue.id, owner="ada")
+
+Truth is the log; state is a deterministic fold of it into an SQLite index. A write is one SQLite transaction that adds
+the operation and folds it, so a claim is atomic and survives kill -9. The index is also the outbox, from which
+operations go to git. docs/explanation/storage.md tells it at length. A map of the room, in the order of a write:
+
+    model        the words: Issue, Dependency, Lease, Attempt, Change, Event
+    fields       which values of a field are valid; `Draft`, an issue that is not filed yet; `drafts`: from Markdown
+    operations   one entry of the log, its clock, its line of JSON
+    commands/    what can be done: the methods of `Tracker`, by subject
+    store        the door for one process: transactions, appending, waking listeners, bringing to git
+    schema       the index: its tables, making and opening it
+    log          the log as the index holds it
+    fold         operation to rows, of its own issue only; `bulk`: very many at once
+    waiting      what follows for other issues: who waits for whom, circles; `digraph`: the algorithms
+    queries      rows to the values of `model`
+    outbox       what is not in git yet, and how it gets there; `gitlog`: the log in git; `blobs`: attached files
+    rebuild      the index again from git
+    doorbell     listeners are woken by named pipes, never by polling
+
+Other clones:
+
+    merge        operations of others into the index, in any order; `knowledge`: who could have known of what
+    sharing/     sync through a git remote, audit of what comes, claims that all clones respect
+
+What is built on that, imported only when it is called:
+
+    query/       the query language and full-text search
+    reports/     reasons, graphs, figures
+    history/     history, blame, undo
+    prime/       the plan for a fresh session, within a budget of tokens
+    transfer/    import, export, snapshot
+
+What may go wrong: the index is deleted or damaged (it is made again from git), the disk is full (the write fails as a
+whole, with one line), a worker comes back after its lease was taken over (its writes are refused by the fencing token).
 """
 
 from __future__ import annotations
@@ -23,25 +49,25 @@ from tapeout.base import caller
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import find_repository, state_paths
 from tapeout.tracker import queries
-from tapeout.tracker.attachments import AttachmentCommands
-from tapeout.tracker.attempts import AttemptCommands
-from tapeout.tracker.changes import ChangeCommands
-from tapeout.tracker.edits import EditCommands
+from tapeout.tracker.commands.attachments import AttachmentCommands
+from tapeout.tracker.commands.attempts import AttemptCommands
+from tapeout.tracker.commands.changes import ChangeCommands
+from tapeout.tracker.commands.edits import EditCommands
+from tapeout.tracker.commands.finding import FindCommands
+from tapeout.tracker.commands.issues import IssueCommands
+from tapeout.tracker.commands.past import PastCommands
+from tapeout.tracker.commands.reports import ReportCommands
+from tapeout.tracker.commands.transfers import TransferCommands
 from tapeout.tracker.fields import Draft
-from tapeout.tracker.finding import FindCommands
-from tapeout.tracker.issues import IssueCommands
-from tapeout.tracker.past import PastCommands
 from tapeout.tracker.queries import Counts, Filter
-from tapeout.tracker.reports import ReportCommands
-from tapeout.tracker.transfers import TransferCommands
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from tapeout.tracker.prime import Primer
-    from tapeout.tracker.prime_model import Reader
-    from tapeout.tracker.remote import Remote
-    from tapeout.tracker.sync import SyncReport
+    from tapeout.tracker.prime.model import Reader
+    from tapeout.tracker.prime.primer import Primer
+    from tapeout.tracker.sharing.remote import Remote
+    from tapeout.tracker.sharing.sync import SyncReport
 
 
 class Tracker(
@@ -92,9 +118,9 @@ class Tracker(
         Raises:
             UsageError: the budget is too small or too large.
         """
-        from tapeout.tracker.prime import compile_primer
-        from tapeout.tracker.prime_facts import collect
-        from tapeout.tracker.prime_model import Reader
+        from tapeout.tracker.prime.facts import collect
+        from tapeout.tracker.prime.model import Reader
+        from tapeout.tracker.prime.primer import compile_primer
 
         with self._reading() as connection:
             identity = None if issue is None else queries.resolve(connection, issue)
@@ -102,8 +128,8 @@ class Tracker(
         return compile_primer(facts, budget, Reader() if reader is None else reader)
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:
-        """Exchange issues with other clones: see `tapeout.tracker.sync`."""
-        from tapeout.tracker import sync
+        """Exchange issues with other clones: see `tapeout.tracker.sharing.sync`."""
+        from tapeout.tracker.sharing import sync
 
         return sync.sync(self, remote, repair=repair)
 

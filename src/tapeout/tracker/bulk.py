@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, waiting
+from tapeout.tracker import fold, log, waiting
 from tapeout.tracker.operations import Operation, past
 
 Entry = tuple[str, str, dict[str, Any]]
@@ -22,8 +22,6 @@ CHUNK = 2_000
 
 SETTLE_ALL_FROM = 500
 """Changed issues from which on it is cheaper to derive everything anew than what follows from each."""
-
-_INSERT = "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 @contextlib.contextmanager
@@ -83,7 +81,7 @@ def add(connection: sqlite3.Connection, numbering: Numbering, actor: str, entrie
     count = 0
     while chunk := list(itertools.islice(source, CHUNK)):
         operations = [numbering.operation(actor, entry) for entry, _ in chunk]
-        connection.executemany(_INSERT, ((*o[:5], text, o.act) for o, (_, text) in zip(operations, chunk, strict=True)))
+        log.add(connection, zip(operations, (text for _, text in chunk), strict=True))
         for operation in operations:
             fold.apply(connection, operation)
         concerned.update(operation.issue for operation in operations if waiting.is_concerned(operation))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+from tapeout.base.moments import seconds_of
 from tapeout.tracker.model import (
     DEPENDENCY_KINDS,
     ISSUE_TYPES,
@@ -116,17 +117,22 @@ def checked_field(name: str, value: Any) -> Any:
     return _CHECKS[name](name, value)
 
 
+def is_control(character: str) -> bool:
+    """Whether it is a control character, of which no line may hold any."""
+    return ord(character) < 32 or 127 <= ord(character) < 160
+
+
 def parse_minutes(text: str) -> int:
-    """Minutes from a number of them, or from a length of time such as `90m`, `4h` or `2d` (days of 24 hours).
+    """Minutes from a number of them, or from a length of time such as `90m`, `4h`, `2d` or `1w` (days of 24 hours).
 
     Raises:
         UsageError: it is neither.
     """
     text = text.strip()
-    number, unit = (text[:-1], text[-1]) if text[-1:] in ("m", "h", "d") else (text, "m")
-    if not (number.isascii() and number.isdecimal()) or len(number) > 9:
+    seconds = seconds_of(text if text[-1:].isalpha() else f"{text}m")
+    if seconds is None:
         raise UsageError(f"{text!r} is not an estimate: use 90m, 4h or 2d")
-    return int(number) * {"m": 1, "h": 60, "d": 1440}[unit]
+    return seconds // 60
 
 
 def _checked_title(name: str, value: Any) -> str:
@@ -149,7 +155,7 @@ def _one_line(what: str, value: Any) -> str:
 
 
 def _without_control_characters(what: str, line: str) -> str:
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in line.replace("\0", "")):
+    if any(is_control(character) for character in line.replace("\0", "")):
         raise UsageError(f"the {what} holds control characters")
     return checked_text(line, what)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import log
 from tapeout.tracker.model import LAST_MOMENT, MAX_ESTIMATE, is_name
 from tapeout.tracker.operations import Operation
 
@@ -129,7 +130,7 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
     for table in ("labels", "dependencies", "comments", "attachments", "attempts", "changes"):
         connection.execute(f"DELETE FROM {table} WHERE issue = ?", (issue,))
     connection.execute("DELETE FROM issues WHERE id = ?", (issue,))
-    for operation in operations_of(connection, issue):
+    for operation in log.operations_of(connection, issue):
         apply_logged(connection, operation)
     if lease is not None:
         connection.execute(
@@ -148,38 +149,15 @@ def depends_on_lease(connection: sqlite3.Connection, operation: Operation) -> bo
     return row is not None and row[0] is not None
 
 
-def operations_of(connection: sqlite3.Connection, issue: str) -> list[Operation]:
-    """All operations of an issue, in the order of the fold."""
-    rows = connection.execute(
-        "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE issue = ? ORDER BY clock, id", (issue,)
-    )
-    return [from_row(row) for row in rows]
-
-
-def from_row(row: tuple[Any, ...]) -> Operation:
-    """An operation from `id, clock, actor, issue, kind, data, act` as the index holds them."""
-    identity, clock, actor, issue, kind, data, act = row
-    return Operation(identity, clock, actor, issue, kind, json.loads(data), act)
-
-
-def _when(operation: Operation) -> float:
-    """When it happened: what was imported happened before it was written here."""
-    return _moment(operation.data.get("at", operation.at))
-
-
-def _who(operation: Operation) -> str:
-    return _text(operation.data.get("by", operation.actor))
-
-
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     columns = {name: FIELDS[name](data[name]) for name in data if name in FIELDS}
-    when = _when(operation)
+    when = operation.happened_at
     names = "".join(f", {name}" for name in columns)
     connection.execute(
         f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
         f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
-        (_name(operation.issue), _who(operation), when, operation.clock, when, *columns.values()),
+        (_name(operation.issue), operation.author, when, operation.clock, when, *columns.values()),
     )
     if "labels" in data:
         rows = [(operation.issue, _text(label)) for label in data["labels"]]
@@ -192,7 +170,7 @@ def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -
     assignments = "".join(f", {name} = ?" for name in columns)
     done = connection.execute(
         f"UPDATE issues SET updated_at = ?{assignments} WHERE id = ?",
-        (_when(operation), *columns.values(), operation.issue),
+        (operation.happened_at, *columns.values(), operation.issue),
     )
     if done.rowcount == 0:
         raise LookupError(f"there is no issue {operation.issue}")  # nothing hangs on what is not there
@@ -237,8 +215,8 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            _who(operation),
-            _when(operation),
+            operation.author,
+            operation.happened_at,
             _text(operation.data["text"]),
             operation.clock,
         ),
@@ -260,8 +238,8 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
             _text(data["name"]),
             _text(data["blob"]),
             _number(data["size"]),
-            _who(operation),
-            _when(operation),
+            operation.author,
+            operation.happened_at,
             operation.clock,
         ),
     )
@@ -283,7 +261,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
         "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
         " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
         " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
-        (_when(operation), _optional(_text)(operation.data.get("resolution")), operation.issue),
+        (operation.happened_at, _optional(_text)(operation.data.get("resolution")), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",

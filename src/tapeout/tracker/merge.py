@@ -6,19 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import bulk, fold, knowledge, waiting
-from tapeout.tracker.operations import Operation, encode_data
+from tapeout.tracker import bulk, fold, knowledge, log, waiting
+from tapeout.tracker.operations import Operation
 
 CLOCK_TRUST_SECONDS = 86_400.0
 """Our clock follows others' clocks, but none that is further ahead than this: one machine that is set to a wrong year
 must not move everybody's."""
-
-_INSERT = "INSERT OR IGNORE INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)"
-
-
-def store(connection: sqlite3.Connection, operations: Iterable[Operation]) -> None:
-    """Add operations to the index's log; those that it has already stay as they are."""
-    connection.executemany(_INSERT, ((*o[:5], encode_data(o.data), o.act or o.number) for o in operations))
 
 
 def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: float) -> list[Operation]:
@@ -33,12 +26,12 @@ def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: 
     for operation in fresh:
         issues.setdefault(operation.issue, []).append(operation)
     newest = {issue: _newest(connection, issue) for issue in issues}
-    store(connection, fresh)
+    log.store(connection, fresh)
     concerned = set()
     for issue, ours in issues.items():
         if _apply(connection, issue, ours, newest[issue]):
             concerned.add(issue)
-    waiting.after_merge(connection, concerned)
+    bulk.settle(connection, concerned)
     _follow_clock(connection, fresh, now)
     _note_heard(connection, fresh)
     return fresh
@@ -78,14 +71,15 @@ def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation])
     """Remember for the next operation of our own what it is written in knowledge of."""
     text = connection.execute("SELECT heard FROM replica").fetchone()[0]
     heard = json.loads(text) if text else {}
-    heard |= knowledge.newest_numbers(operations)
+    for replica, number in knowledge.newest_numbers(operations).items():
+        heard[replica] = max(number, heard.get(replica, 0))
     if heard:
         connection.execute("UPDATE replica SET heard = ?", (json.dumps(heard),))
 
 
 def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:
     """Store and apply all operations of a tracker, in the order of the fold, in an empty index."""
-    store(connection, operations)
+    log.store(connection, operations)
     bulk.apply_log(connection, operations)
     waiting.settle_all(connection)
     _follow_clock(connection, operations, now)

@@ -24,6 +24,7 @@ WAITING_KINDS: tuple[DependencyKind, ...] = ("blocks", "conditional")
 Resolution = Literal["landed", "done", "failed", "wontfix", "duplicate", "invalid"]
 PERSON_RESOLUTIONS: tuple[Resolution, ...] = ("done", "failed", "wontfix", "duplicate", "invalid")
 """`landed` is missing: only a landing closes an issue as landed."""
+RESOLUTIONS: tuple[Resolution, ...] = ("landed", *PERSON_RESOLUTIONS)
 
 FAILED_RESOLUTIONS: tuple[Resolution, ...] = ("failed", "wontfix")
 """Closed without what it was for: what is conditional on that may now run. After any other resolution it is not needed

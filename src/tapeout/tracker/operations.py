@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tapeout.base import jsontext as json
 from tapeout.base.errors import NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+from tapeout.tracker.model import LAST_MOMENT
 
 if TYPE_CHECKING:
     from typing import Any
@@ -40,6 +41,20 @@ class Operation(NamedTuple):
     def at(self) -> float:
         """Unix time in seconds."""
         return (self.clock >> _COUNTER_BITS) / 1000
+
+    @property
+    def happened_at(self) -> float:
+        """Unix time in seconds at which it happened: what was imported happened before it was written here."""
+        at = self.data.get("at")
+        if isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at <= LAST_MOMENT:
+            return float(at)
+        return self.at
+
+    @property
+    def author(self) -> str:
+        """Who did it: for what was imported whom the file names, if it names anybody."""
+        by = self.data.get("by")
+        return by if isinstance(by, str) else self.actor
 
     @property
     def replica(self) -> str:
@@ -99,9 +114,7 @@ def decode(line: str) -> Operation:
         ValueError: the line is not an operation.
     """
     try:
-        operation = _checked(json.loads(line))
-        if _may_be_deep(line) and _is_deep(operation.data):
-            raise ValueError("its data is nested too deep")
+        operation = _checked(json.loads(line), may_be_deep=_may_be_deep(line))
         if "\\ud" in line or "\\uD" in line:
             encode(operation).encode()  # half of a surrogate pair can be stored nowhere
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -143,7 +156,7 @@ def _is_deep(data: Any) -> bool:
     return bool(level)
 
 
-def _checked(fields: list[Any]) -> Operation:
+def _checked(fields: list[Any], *, may_be_deep: bool = False) -> Operation:
     operation = Operation(*fields)
     number = operation.number
     sound = (
@@ -154,7 +167,8 @@ def _checked(fields: list[Any]) -> Operation:
         and type(operation.act) is int
         and 0 <= operation.act <= number < LIMIT
         and operation.id == f"{operation.replica}.{number}"
+        and not (may_be_deep and _is_deep(operation.data))
     )
     if not sound:
-        raise ValueError("a field is of the wrong type")
+        raise ValueError("a field is of the wrong type, or too large or deep")
     return operation if operation.act else operation._replace(act=number)

@@ -13,7 +13,7 @@ import time
 from tapeout.base import locks
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import fold, gitlog, schema
+from tapeout.tracker import gitlog, log, schema
 from tapeout.tracker.operations import Operation
 
 BATCH_LIMIT = 20_000
@@ -40,11 +40,11 @@ def is_waiting(connection: sqlite3.Connection) -> bool:
 def waiting(connection: sqlite3.Connection) -> list[Operation]:
     """The operations of this clone that wait to be written to git."""
     rows = connection.execute(
-        "SELECT id, clock, actor, issue, kind, data, act FROM operations WHERE sequence >"
-        " (SELECT value FROM meta WHERE key = 'flushed') ORDER BY sequence"
+        f"SELECT {log.COLUMNS} FROM operations WHERE sequence > (SELECT value FROM meta WHERE key = 'flushed')"
+        " ORDER BY sequence"
     ).fetchall()
-    own = {row[0] for row in connection.execute("SELECT name FROM own_replicas")}
-    return [operation for operation in map(fold.from_row, rows) if operation.replica in own]
+    own = log.own_replicas(connection)
+    return [operation for operation in map(log.from_row, rows) if operation.replica in own]
 
 
 def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
@@ -117,7 +117,7 @@ def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
     from tapeout.base import faults
 
     flushed = connection.execute("SELECT value FROM meta WHERE key = 'flushed'").fetchone()[0]
-    own = {row[0] for row in connection.execute("SELECT name FROM own_replicas")}
+    own = log.own_replicas(connection)
     last, operations = _batch(connection, flushed)
     if last == flushed:  # another process was faster
         return 0
@@ -138,8 +138,7 @@ def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operat
     operations: list[Operation] = []
     size = 0
     cursor = connection.execute(
-        "SELECT sequence, id, clock, actor, issue, kind, data, act FROM operations WHERE sequence > ? ORDER BY sequence"
-        " LIMIT ?",
+        f"SELECT sequence, {log.COLUMNS} FROM operations WHERE sequence > ? ORDER BY sequence LIMIT ?",
         (after, BATCH_LIMIT),
     )
     with contextlib.closing(cursor):
@@ -147,7 +146,7 @@ def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operat
             size += len(fields[5])
             if operations and size > BATCH_BYTES:
                 break
-            operations.append(fold.from_row(tuple(fields)))
+            operations.append(log.from_row(tuple(fields)))
             after = sequence
     return after, operations
 

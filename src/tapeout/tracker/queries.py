@@ -8,7 +8,7 @@ from tapeout.base import jsontext as json
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple, cast
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker.fold import from_row
+from tapeout.tracker.log import COLUMNS, from_row
 from tapeout.tracker.model import (
     CLOCK_SKEW_SECONDS,
     Attachment,
@@ -140,7 +140,7 @@ def issues(connection: sqlite3.Connection, wanted: Filter, limit: int) -> list[I
 def matching(
     connection: sqlite3.Connection, condition: str, order: str, values: dict[str, object], limit: int
 ) -> list[Issue]:
-    """Issues that fit a condition of `wheres`; a negative limit means all."""
+    """Issues that fit a condition of `query.sql`; a negative limit means all."""
     rows = connection.execute(
         f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE {condition} ORDER BY {order} LIMIT :limit",
         {**values, "limit": limit},
@@ -351,7 +351,7 @@ def events(connection: sqlite3.Connection, *, after: int, issue: str | None, lim
         condition += " AND issue = ?"
         values.append(issue)  # type: ignore[arg-type]
     rows = connection.execute(
-        "SELECT * FROM (SELECT sequence, id, clock, actor, issue, kind, data, act FROM operations"
+        f"SELECT * FROM (SELECT sequence, {COLUMNS} FROM operations"
         f" WHERE {condition} ORDER BY sequence DESC LIMIT ?) ORDER BY sequence",
         (*values, -1 if limit is None else limit),
     )

@@ -8,7 +8,7 @@ import time
 
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import bulk, fold, gitlog, merge, outbox, schema
+from tapeout.tracker import bulk, gitlog, log, merge, outbox, schema
 from tapeout.tracker.operations import Operation
 
 
@@ -78,7 +78,7 @@ def _salvage(paths: StatePaths, old: sqlite3.Connection) -> None:
     found: dict[str, list[Operation]] = {}
     with contextlib.suppress(sqlite3.DatabaseError, ValueError):
         for row in old.execute(f"SELECT {_columns(old)} FROM operations ORDER BY sequence"):
-            operation = fold.from_row(row)
+            operation = log.from_row(row)
             if operation.number > 0 and (operation.replica in own if own else operation.replica not in others):
                 found.setdefault(operation.replica, []).append(operation)
     for replica, operations in found.items():
@@ -95,7 +95,7 @@ def _own(old: sqlite3.Connection) -> set[str]:
 def _columns(old: sqlite3.Connection) -> str:
     """The columns of an operation; versions before the fourth did not know which ones make one act."""
     known = {row[1] for row in old.execute("PRAGMA table_info(operations)")}
-    return "id, clock, actor, issue, kind, data, " + ("act" if "act" in known else "0")
+    return ", ".join(name if name in known else "0" for name in log.COLUMNS.split(", "))
 
 
 def _settings(old: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 
 from tapeout.base.errors import Busy, EnvironmentProblem, UsageError
@@ -12,6 +13,10 @@ from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 
 SCHEMA_VERSION = 5
+
+RETRY_SECONDS = 0.006
+"""How long a writer sleeps on average before it tries again: of 64 one then tries every 100 microseconds, about as long
+as a transaction takes."""
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
@@ -149,13 +154,6 @@ class Missing(EnvironmentProblem):
     """There is no index: it is made again from git, or empty if there is nothing in git."""
 
 
-def in_memory() -> sqlite3.Connection:
-    """An empty index that nobody else sees and that ends with its connection."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_TABLES)
-    return connection
-
-
 def connect(path: str) -> sqlite3.Connection:
     """Open the index.
 
@@ -216,7 +214,7 @@ def damaged(path: str, problem: str) -> EnvironmentProblem:
 def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
     """A write transaction: all of it or nothing, one writer at a time."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         yield
         connection.execute("COMMIT")
     except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
@@ -225,6 +223,25 @@ def transaction(connection: sqlite3.Connection, path: str) -> Iterator[None]:
     except BaseException:
         _rollback(connection)
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Wait for the other writers, each of whom has the same chance. SQLite's own waiting sleeps longer the longer it
+    has waited, up to 100 ms, while newcomers get in at once: of 64 writers some then wait for seconds."""
+    try:
+        connection.execute("PRAGMA busy_timeout = 0")
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(os.urandom(1)[0] * RETRY_SECONDS / 128)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
 def translate(error: sqlite3.DatabaseError | UnicodeEncodeError, path: str) -> Exception:
@@ -321,8 +338,8 @@ def build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
     os.rename(temporary, path)
 
 
-def scratch() -> sqlite3.Connection:
-    """An empty index in memory: for a fold that nobody keeps."""
+def in_memory() -> sqlite3.Connection:
+    """An empty index that nobody else sees and that ends with its connection: for a fold that nobody keeps."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(f"BEGIN; {_TABLES} {_EMPTY} COMMIT;")
     return connection

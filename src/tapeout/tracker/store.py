@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
 from tapeout.base import jsontext as json
@@ -15,7 +15,7 @@ from tapeout.base.errors import TapeoutError, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import doorbell, fold, knowledge, outbox, schema, waiting
+from tapeout.tracker import doorbell, fold, knowledge, log, outbox, schema, waiting
 from tapeout.tracker.operations import Operation, encode_data, past, tick
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Store:
         self._wrote = False
         self._rehearsing = False
         self._act = 0
+        self._guard: Callable[[str], object] | None = None
+        """Called with the issue before anything is written about it; refuses by raising."""
 
     @classmethod
     def open(cls, paths: StatePaths, actor: str) -> Self:
@@ -109,7 +111,7 @@ class Store:
     def own_replicas(self) -> list[str]:
         """Names under which this clone has written operations, and writes them now."""
         with self._reading() as connection:
-            return [row[0] for row in connection.execute("SELECT name FROM own_replicas ORDER BY name")]
+            return sorted(log.own_replicas(connection))
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +191,8 @@ class Store:
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
+        if self._guard is not None and issue:
+            self._guard(issue)
         text = storable(encode_data(data))
         replica, number, ours, newest = self._counters(issue)
         number, clock = number + 1, tick(ours, time.time())
@@ -206,10 +210,7 @@ class Store:
             json.loads(text),
             self._act,
         )
-        self._connection.execute(
-            "INSERT INTO operations(id, clock, actor, issue, kind, data, act) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*operation[:5], text, self._act),
-        )
+        log.add(self._connection, [(operation, text)])
         fold.apply(self._connection, operation)
         waiting.after(self._connection, operation)
         return operation

@@ -8,7 +8,7 @@ dependencies the newest are ignored, by the same rule everywhere, so that no iss
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
@@ -159,6 +159,8 @@ def break_circles(connection: sqlite3.Connection) -> list[str]:
     Among the dependencies of a circle an older one counts before a newer one: a dependency is ignored if those that
     count already lead back from its target to its issue. The result depends on the set of dependencies only.
     """
+    from tapeout.tracker import digraph
+
     rows = connection.execute(
         "SELECT issue, target, kind, ignored FROM dependencies WHERE kind IN ('blocks', 'conditional')"
         " ORDER BY clock, operation, issue, target, kind"
@@ -166,13 +168,13 @@ def break_circles(connection: sqlite3.Connection) -> list[str]:
     edges: dict[str, list[str]] = {}
     for issue, target, *_ in rows:
         edges.setdefault(issue, []).append(target)
-    knots = _components(edges)
+    knots = digraph.components(edges)
     accepted: dict[str, list[str]] = {}
     changed = []
     for issue, target, kind, was_ignored in rows:
         ignored = False
         if issue in knots and knots[issue] == knots.get(target):
-            ignored = _reaches(accepted, target, issue)
+            ignored = digraph.reaches(accepted, target, issue)
             if not ignored:
                 accepted.setdefault(issue, []).append(target)
         if ignored != bool(was_ignored):
@@ -182,67 +184,6 @@ def break_circles(connection: sqlite3.Connection) -> list[str]:
             )
             changed.append(issue)
     return changed
-
-
-def _reaches(edges: dict[str, list[str]], start: str, goal: str) -> bool:
-    seen, stack = set(), [start]
-    while stack:
-        node = stack.pop()
-        if node == goal:
-            return True
-        if node not in seen:
-            seen.add(node)
-            stack += edges.get(node, ())
-    return False
-
-
-def _components(edges: dict[str, list[str]]) -> dict[str, int]:
-    """Every issue with the number of its strongly connected component: circles lie within one."""
-    search = _Search(edges)
-    for start in edges:
-        search.visit(start)
-    return search.component
-
-
-class _Search:
-    """Source: Tarjan, "Depth-first search and linear graph algorithms" (1972), without recursion."""
-
-    def __init__(self, edges: dict[str, list[str]]) -> None:
-        self.component: dict[str, int] = {}
-        self._edges = edges
-        self._order: dict[str, int] = {}
-        self._low: dict[str, int] = {}
-        self._path: list[str] = []
-        self._stack: list[tuple[str, Iterator[str]]] = []
-
-    def visit(self, start: str) -> None:
-        """Follow everything that can be reached from an issue."""
-        if start in self._order:
-            return
-        self._enter(start)
-        while self._stack:
-            node, targets = self._stack[-1]
-            following = next(targets, None)
-            if following is None:
-                self._leave(node)
-            elif following not in self._order:
-                self._enter(following)
-            elif following not in self.component:
-                self._low[node] = min(self._low[node], self._order[following])
-
-    def _enter(self, node: str) -> None:
-        self._order[node] = self._low[node] = len(self._order)
-        self._path.append(node)
-        self._stack.append((node, iter(self._edges.get(node, ()))))
-
-    def _leave(self, node: str) -> None:
-        """All edges of `node` were followed: if it is the root of a component, number that."""
-        self._stack.pop()
-        if self._stack:
-            above = self._stack[-1][0]
-            self._low[above] = min(self._low[above], self._low[node])
-        while self._low[node] == self._order[node] and node not in self.component:
-            self.component[self._path.pop()] = self._order[node]
 
 
 def circles(connection: sqlite3.Connection) -> list[tuple[Dependency, list[str]]]:
@@ -255,25 +196,20 @@ def circles(connection: sqlite3.Connection) -> list[tuple[Dependency, list[str]]
 
 def _way(connection: sqlite3.Connection, start: str, goal: str) -> list[str]:
     """A shortest way of waiting from one issue to another, both included."""
-    came_from: dict[str, str] = {start: ""}
-    queue = [start]
-    for node in queue:
-        if node == goal:
-            break
-        for (target,) in connection.execute(
+    from tapeout.tracker import digraph
+
+    def following(issue: str) -> list[str]:
+        rows = connection.execute(
             "SELECT target FROM dependencies WHERE issue = ? AND kind IN ('blocks', 'conditional') AND NOT ignored"
             " ORDER BY target",
-            (node,),
-        ):
-            if target not in came_from:
-                came_from[target] = node
-                queue.append(target)
-    way = []
-    node = goal if goal in came_from else ""
-    while node:
-        way.append(node)
-        node = came_from[node]
-    return way[::-1]
+            (issue,),
+        )
+        return [row[0] for row in rows]
+
+    if start == goal:
+        return [start]
+    ways = digraph.shortest_ways(start, following, lambda issue: issue == goal, 1)
+    return [start, *ways[0]] if ways else []
 
 
 def parent_circles(connection: sqlite3.Connection) -> list[list[str]]:

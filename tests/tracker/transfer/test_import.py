@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tapeout.base.errors import UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.imports import Report
 from tapeout.tracker.transfer import formats
+from tapeout.tracker.transfer.imports import Report
 from tests.tracker import tools
 
 AT = "2025-10-16T20:46:08.5-07:00"
@@ -239,6 +239,10 @@ class TestRefused:
             ({"assignee": "x" * 301}, "line 2, assignee: it is 301 characters long, 300 is the most"),
             ({"metadata": {"tapeout": {"scope": "x"}}}, "line 2, metadata.tapeout.scope: expected a list of texts"),
             ({"estimated_minutes": True}, "line 2, estimated_minutes: True is no whole number"),
+            (
+                {"estimated_minutes": 1_000_000_001},
+                "line 2, estimated_minutes: 1000000001 is no whole number from 0 to",
+            ),
             (
                 {"dependencies": [{"issue_id": "bd-1", "depends_on_id": "bd-0", "type": "parent-child"}]},
                 "line 1, parent: the issue would be its own ancestor",

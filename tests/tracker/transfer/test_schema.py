@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES
+from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, RESOLUTIONS
 from tapeout.tracker.transfer import Attachment, Note, Record, native
 from tests.docs.pages import ROOT
 from tests.docs.test_reference import problems
@@ -35,6 +35,6 @@ def test_a_small_issue_fits(tracker: Tracker) -> None:
 def test_its_words_are_those_of_the_model() -> None:
     words = SCHEMA["properties"]
     assert words["type"]["enum"] == [*ISSUE_TYPES]
-    assert words["resolution"]["enum"] == [*native.RESOLUTIONS]
+    assert words["resolution"]["enum"] == [*RESOLUTIONS]
     assert words["dependencies"]["items"]["properties"]["kind"]["enum"] == [*DEPENDENCY_KINDS]
     assert words["tapeout"]["const"] == native.VERSION

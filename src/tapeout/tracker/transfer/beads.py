@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tapeout.tracker.model import ISSUE_TYPES, PERSON_RESOLUTIONS
+from tapeout.tracker.model import ISSUE_TYPES, RESOLUTIONS
 from tapeout.tracker.transfer import sections
 from tapeout.tracker.transfer.names import OWN_PREFIX, Named, unique_names
 from tapeout.tracker.transfer.record import Item, Note, Record, iso
@@ -75,7 +75,7 @@ def read(item: Item) -> Record | None:
     own = _own(item)
     closed = status in ("closed", "tombstone")
     closed_at = (item.moment("closed_at") or updated) if closed else None
-    labels = item.labels(_texts(item, "labels"))
+    labels = item.labels(item.texts("labels"))
     kind = item.type(item.word("issue_type"), labels)
     deferred, person = item.plannable("defer_until", item.moment("defer_until")), own.get("needs_person")
     if not closed:
@@ -114,13 +114,6 @@ def read(item: Item) -> Record | None:
     )
 
 
-def _texts(item: Item, field: str) -> list[str]:
-    value = item.data.get(field) or []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise item.error(field, "expected a list of texts")
-    return [item.text(field, one) for one in value]
-
-
 def _own(item: Item) -> dict[str, Any]:
     """What an export of ours put into the metadata."""
     metadata = item.data.get("metadata")
@@ -136,7 +129,7 @@ def _own(item: Item) -> dict[str, Any]:
     }
     found["scope"] = item.globs("metadata.tapeout.scope", own.get("scope"))
     resolution = own.get("resolution")
-    if resolution is not None and resolution not in (*PERSON_RESOLUTIONS, "landed"):
+    if resolution is not None and resolution not in RESOLUTIONS:
         raise item.error("metadata.tapeout.resolution", f"{resolution!r:.60} is no resolution")
     return found | {"resolution": resolution}
 

@@ -9,13 +9,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, PERSON_RESOLUTIONS
+from tapeout.tracker.model import DEPENDENCY_KINDS, ISSUE_TYPES, RESOLUTIONS
 from tapeout.tracker.transfer.record import Attachment, Item, Note, Record
 
 VERSION = 1
 """Value of the field `tapeout` of every line: grows when a field changes its meaning."""
-
-RESOLUTIONS = (*PERSON_RESOLUTIONS, "landed")
 
 _TIMES = ("closed_at", "deferred_until", "due_at")
 _WORDS = ("closed_by", "landed_commit", "parent", "needs_person", "created_by")
@@ -51,7 +49,7 @@ def read(item: Item) -> Record:
         type=_one_of(item, "type", ISSUE_TYPES) or "task",
         priority=item.priority(),
         resolution=_resolution(item),
-        labels=tuple(sorted(set(item.labels(_texts(item, "labels"))))),
+        labels=tuple(sorted(set(item.labels(item.texts("labels"))))),
         scope=item.globs("scope", item.data.get("scope")),
         closed_at=_number(item, "closed_at"),
         deferred_until=item.plannable("deferred_until", _number(item, "deferred_until")),
@@ -88,13 +86,6 @@ def _resolution(item: Item) -> str | None:
     if closed != (resolution is not None):
         raise item.error("resolution", "a closed issue has one, an open issue has none")
     return resolution
-
-
-def _texts(item: Item, field: str) -> list[str]:
-    value = item.data.get(field) or []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise item.error(field, "expected a list of texts")
-    return [item.text(field, one) for one in value]
 
 
 def _dependencies(item: Item) -> list[tuple[str, str]]:

@@ -12,8 +12,6 @@ from tapeout.tracker.transfer import github
 from tapeout.tracker.transfer.names import OWN_PREFIX, meanings
 from tapeout.tracker.transfer.record import FIELDS, Attachment, Note, Record, Remark
 
-Entry = tuple[str, str, dict[str, Any]]
-
 _DEFAULTS = Record._field_defaults
 _SAME_SECONDS = 1e-5
 """Other tools' times are cut to a microsecond."""

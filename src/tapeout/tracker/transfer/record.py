@@ -3,12 +3,10 @@
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker.fields import MAX_LABEL, MAX_TITLE
-from tapeout.tracker.model import ISSUE_TYPES, PRIORITIES
+from tapeout.tracker import fold
+from tapeout.tracker.fields import MAX_LABEL, MAX_TITLE, is_control
+from tapeout.tracker.model import ISSUE_TYPES, LAST_MOMENT, MAX_ESTIMATE, PRIORITIES
 from tapeout.tracker.store import checked_text
-
-LATEST = 253_402_300_799.0
-"""The last second of the year 9999, as unix time: what ISO dates can say."""
 
 
 class Note(NamedTuple):
@@ -78,10 +76,7 @@ class Record(NamedTuple):
     """Attempts, changes and lease: told by an export, not brought in by an import."""
 
 
-FIELDS = (
-    "title", "body", "acceptance", "design", "type", "priority", "scope", "parent", "agent", "assignee", "needs_person",
-    "deferred_until", "due_at", "estimate_minutes", "external_ref",
-)  # fmt: skip
+FIELDS = tuple(fold.FIELDS)
 """Fields that a record and an issue of the tracker share, and that an operation can set."""
 
 
@@ -143,6 +138,13 @@ class Item:
             raise self.error(field, f"it is {len(name)} characters long, {MAX_TITLE} is the most")
         return name or None
 
+    def texts(self, field: str) -> list[str]:
+        """A list of texts that may be missing."""
+        value = self.data.get(field) or []
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.error(field, "expected a list of texts")
+        return [self.text(field, one) for one in value]
+
     def globs(self, field: str, value: Any) -> tuple[str, ...]:
         """The scope: a list of globs that may be missing."""
         if not isinstance(value or [], list):
@@ -155,7 +157,7 @@ class Item:
         Raises:
             UsageError: it is before 1970 or after the year 9999.
         """
-        if at is not None and not 0 <= at <= LATEST:
+        if at is not None and not 0 <= at <= LAST_MOMENT:
             raise self.error(field, "it is before 1970 or after 9999")
         return at
 
@@ -176,7 +178,7 @@ class Item:
 
     def estimate(self, field: str) -> int | None:
         """Minutes."""
-        return self.integer(field, range(1 << 40))
+        return self.integer(field, range(MAX_ESTIMATE + 1))
 
     def moment(self, field: str, value: Any = None) -> float | None:
         """A moment as ISO 8601 text (RFC 3339), in unix seconds; Go's zero time is none."""
@@ -237,7 +239,7 @@ class Item:
 
 
 def _without_control_characters(text: str) -> str:
-    return "".join("\ufffd" if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text)
+    return "".join("\ufffd" if is_control(c) else c for c in text)
 
 
 def clean_label(name: str) -> str:
@@ -252,5 +254,5 @@ def iso(at: float) -> str:
     """A moment as ISO 8601 text in UTC, to the microsecond; the nearest that such a text can say."""
     from datetime import UTC, datetime
 
-    moment = datetime.fromtimestamp(min(max(at, -62_000_000_000.0), LATEST), UTC)
+    moment = datetime.fromtimestamp(min(max(at, -62_000_000_000.0), LAST_MOMENT), UTC)
     return moment.isoformat().replace("+00:00", "Z")
