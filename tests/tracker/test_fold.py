@@ -102,3 +102,9 @@ def test_a_lease_without_an_end_on_the_calendar_is_none(tracker: Tracker, expire
     data = {"owner": "eve", "token": 1, "expires": expires}
     receive(tracker, [Operation("eve.1", tick(0, time.time()), "eve", issue.id, "claimed", data)])
     assert tracker.claim(issue.id, "ada").token == 1
+
+
+def test_the_clock_of_processes_need_not_be_the_calendar_s(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("one")).id
+    begun = tracker.begin_attempt(issue, "a-1", 60, agent="x", host="h", pid=1, pid_started=416_380_008_806.48)[1]
+    assert begun.pid_started == 416_380_008_806.48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from tapeout.base.lean import TYPE_CHECKING
-from tapeout.tracker.fold import FIELDS
 from tapeout.tracker.model import Event
+from tapeout.tracker.values import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

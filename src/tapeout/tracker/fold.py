@@ -16,78 +16,11 @@ from collections.abc import Callable
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import log
-from tapeout.tracker.model import LAST_MOMENT, MAX_ESTIMATE, is_name
+from tapeout.tracker import log, values
 from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
     from typing import Any
-
-_Check = Callable[["Any"], "Any"]
-"""Gives a value of an operation's data as a column holds it, or raises `TypeError` or `ValueError`."""
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _name(value: Any) -> str:
-    if not is_name(_text(value)):
-        raise ValueError(f"{value!r} is no id")
-    return str(value)
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not -_MOST <= value <= _MOST:
-        raise TypeError(f"{value!r} is no number that an index counts on with")
-    return value
-
-
-def _estimate(value: Any) -> int:
-    if not 0 <= _number(value) <= MAX_ESTIMATE:
-        raise ValueError(f"{value!r} is no estimate")
-    return int(value)
-
-
-def _moment(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= LAST_MOMENT:
-        raise ValueError(f"{value!r} is no moment")
-    return float(value)
-
-
-def _scope(value: Any) -> str:
-    if type(value) is not list:
-        raise TypeError(f"{value!r} is no scope")
-    return json.dumps([_text(glob) for glob in value])
-
-
-def _optional(check: _Check) -> _Check:
-    return lambda value: None if value is None else check(value)
-
-
-_MOST = 1 << 53
-"""Largest number of a log that is believed: what an index adds to it fits in any column."""
-
-FIELDS: dict[str, _Check] = {
-    "title": _text,
-    "body": _text,
-    "acceptance": _text,
-    "design": _text,
-    "type": _text,
-    "priority": _number,
-    "scope": _scope,
-    "parent": _optional(_text),
-    "agent": _optional(_text),
-    "assignee": _optional(_text),
-    "needs_person": _optional(_text),
-    "deferred_until": _optional(_moment),
-    "due_at": _optional(_moment),
-    "estimate_minutes": _optional(_estimate),
-    "external_ref": _optional(_text),
-}
-"""Fields of an issue that an operation can set directly, and what makes its value one that their columns hold."""
 
 _Applier = Callable[[sqlite3.Connection, Operation], None]
 
@@ -151,16 +84,16 @@ def depends_on_lease(connection: sqlite3.Connection, operation: Operation) -> bo
 
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    columns = {name: FIELDS[name](data[name]) for name in data if name in FIELDS}
+    columns = {name: values.FIELDS[name](data[name]) for name in data if name in values.FIELDS}
     when = operation.happened_at
     names = "".join(f", {name}" for name in columns)
     connection.execute(
         f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
         f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
-        (_name(operation.issue), operation.author, when, operation.clock, when, *columns.values()),
+        (values.name(operation.issue), operation.author, when, operation.clock, when, *columns.values()),
     )
     if "labels" in data:
-        rows = [(operation.issue, _text(label)) for label in data["labels"]]
+        rows = [(operation.issue, values.text(label)) for label in data["labels"]]
         connection.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", rows)
     for target, kind in data.get("dependencies", ()):
         _insert_dependency(connection, operation, target, kind)
@@ -177,22 +110,22 @@ def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -
 
 
 def _fields_set(connection: sqlite3.Connection, operation: Operation) -> None:
-    columns = {name: FIELDS[name](value) for name, value in operation.data.items() if name in FIELDS}
+    columns = {name: values.FIELDS[name](value) for name, value in operation.data.items() if name in values.FIELDS}
     _set(connection, operation, **columns)
 
 
 def _labels_changed(connection: sqlite3.Connection, operation: Operation) -> None:
     for label in operation.data.get("remove", ()):
-        connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, _text(label)))
+        connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, values.text(label)))
     for label in operation.data.get("add", ()):
-        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, _text(label)))
+        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, values.text(label)))
     _set(connection, operation)
 
 
 def _insert_dependency(connection: sqlite3.Connection, operation: Operation, target: str, kind: str) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO dependencies(issue, target, kind, clock, operation) VALUES (?, ?, ?, ?, ?)",
-        (operation.issue, _text(target), _text(kind), operation.clock, operation.id),
+        (operation.issue, values.text(target), values.text(kind), operation.clock, operation.id),
     )
 
 
@@ -204,7 +137,7 @@ def _dependency_added(connection: sqlite3.Connection, operation: Operation) -> N
 def _dependency_removed(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "DELETE FROM dependencies WHERE issue = ? AND target = ? AND kind = ?",
-        (operation.issue, _text(operation.data["target"]), _text(operation.data["kind"])),
+        (operation.issue, values.text(operation.data["target"]), values.text(operation.data["kind"])),
     )
     _set(connection, operation)
 
@@ -217,7 +150,7 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
             operation.issue,
             operation.author,
             operation.happened_at,
-            _text(operation.data["text"]),
+            values.text(operation.data["text"]),
             operation.clock,
         ),
     )
@@ -225,7 +158,7 @@ def _commented(connection: sqlite3.Connection, operation: Operation) -> None:
 
 
 def _comment_removed(connection: sqlite3.Connection, operation: Operation) -> None:
-    _remove(connection, "comments", operation, _text(operation.data["comment"]))
+    _remove(connection, "comments", operation, values.text(operation.data["comment"]))
 
 
 def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -235,9 +168,9 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
         (
             operation.id,
             operation.issue,
-            _text(data["name"]),
-            _text(data["blob"]),
-            _number(data["size"]),
+            values.text(data["name"]),
+            values.text(data["blob"]),
+            values.number(data["size"]),
             operation.author,
             operation.happened_at,
             operation.clock,
@@ -247,7 +180,7 @@ def _attached(connection: sqlite3.Connection, operation: Operation) -> None:
 
 
 def _detached(connection: sqlite3.Connection, operation: Operation) -> None:
-    _remove(connection, "attachments", operation, _text(operation.data["attachment"]))
+    _remove(connection, "attachments", operation, values.text(operation.data["attachment"]))
 
 
 def _remove(connection: sqlite3.Connection, table: str, operation: Operation, identity: str) -> None:
@@ -261,7 +194,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
         "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
         " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
         " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
-        (operation.happened_at, _optional(_text)(operation.data.get("resolution")), operation.issue),
+        (operation.happened_at, values.optional(values.text)(operation.data.get("resolution")), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",
@@ -296,11 +229,11 @@ def _claimed(connection: sqlite3.Connection, operation: Operation) -> None:
         " AND (?3 > lease_token OR lease_owner IS NULL OR lease_expires <= ?1) AND ?3 < lease_token + ?7",
         (
             operation.at,
-            _text(data["owner"]),
-            _number(data["token"]),
-            _moment(data["expires"]),
+            values.text(data["owner"]),
+            values.number(data["token"]),
+            values.moment(data["expires"]),
             operation.issue,
-            _moment(data.get("granted", operation.at)),
+            values.moment(data.get("granted", operation.at)),
             _TOKENS_AHEAD,
         ),
     )
@@ -311,14 +244,14 @@ def _released(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?, lease_owner = NULL, lease_expires = NULL, lease_granted = NULL"
         " WHERE id = ? AND lease_token = ? AND lease_owner = coalesce(?, lease_owner)",
-        (operation.at, operation.issue, _number(data["token"]), _optional(_text)(data.get("owner"))),
+        (operation.at, operation.issue, values.number(data["token"]), values.optional(values.text)(data.get("owner"))),
     )
 
 
 def _gave_up(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?, needs_person = ? WHERE id = ? AND status = 'open'",
-        (operation.at, _text(operation.data["reason"]), operation.issue),
+        (operation.at, values.text(operation.data["reason"]), operation.issue),
     )
 
 
@@ -328,12 +261,12 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
         "INSERT OR IGNORE INTO attempts(id, issue, number, agent, state, host, pid, pid_started, started_at, replica)"
         " SELECT ?, id, ?, ?, 'starting', ?, ?, ?, ?, ? FROM issues WHERE id = ?",
         (
-            _name(data["attempt"]),
-            _number(data["number"]),
-            _text(data["agent"]),
-            _text(data["host"]),
-            _number(data["pid"]),
-            _moment(data["pid_started"]),
+            values.name(data["attempt"]),
+            values.number(data["number"]),
+            values.text(data["agent"]),
+            values.text(data["host"]),
+            values.number(data["pid"]),
+            values.real(data["pid_started"]),
             operation.at,
             operation.replica,
             operation.issue,
@@ -341,20 +274,20 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
     )
 
 
-_ATTEMPT_FIELDS: dict[str, _Check] = {
-    "state": _text,
-    "base": _optional(_text),
-    "head": _optional(_text),
-    "rounds": _number,
-    "tokens_used": _optional(_number),
-    "tokens_window": _optional(_number),
+_ATTEMPT_FIELDS: dict[str, values.Check] = {
+    "state": values.text,
+    "base": values.optional(values.text),
+    "head": values.optional(values.text),
+    "rounds": values.number,
+    "tokens_used": values.optional(values.number),
+    "tokens_window": values.optional(values.number),
 }
 
 
 def _attempt_updated(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     columns = {name: check(data[name]) for name, check in _ATTEMPT_FIELDS.items() if name in data}
-    _update(connection, "attempts", operation, _text(data["attempt"]), columns)
+    _update(connection, "attempts", operation, values.text(data["attempt"]), columns)
 
 
 def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None:
@@ -363,11 +296,11 @@ def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None
     columns = {name: _ATTEMPT_FIELDS[name](data[name]) for name in told}
     columns |= {
         "state": "ended",
-        "outcome": _text(data["outcome"]),
-        "detail": _text(data["detail"]),
+        "outcome": values.text(data["outcome"]),
+        "detail": values.text(data["detail"]),
         "ended_at": operation.at,
     }
-    _update(connection, "attempts", operation, _text(data["attempt"]), columns)
+    _update(connection, "attempts", operation, values.text(data["attempt"]), columns)
     connection.execute("DELETE FROM activity WHERE attempt = ?", (data["attempt"],))
 
 
@@ -377,10 +310,10 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
         'INSERT OR IGNORE INTO changes(id, issue, attempt, "commit", base, state, submitted_at,'
         " submitted_clock, replica) SELECT ?, id, ?, ?, ?, 'queued', ?, ?, ? FROM issues WHERE id = ?",
         (
-            _name(data["change"]),
-            _text(data["attempt"]),
-            _text(data["commit"]),
-            _text(data["base"]),
+            values.name(data["change"]),
+            values.text(data["attempt"]),
+            values.text(data["commit"]),
+            values.text(data["base"]),
             operation.at,
             operation.clock,
             operation.replica,
@@ -391,24 +324,28 @@ def _change_submitted(connection: sqlite3.Connection, operation: Operation) -> N
 
 
 def _verdict(value: dict[str, Any]) -> str:
-    _text(value["reason"])
+    values.text(value["reason"])
     return json.dumps(value)
 
 
-_CHANGE_FIELDS: dict[str, _Check] = {"state": _text, "candidate": _optional(_text), "verdict": _optional(_verdict)}
+_CHANGE_FIELDS: dict[str, values.Check] = {
+    "state": values.text,
+    "candidate": values.optional(values.text),
+    "verdict": values.optional(_verdict),
+}
 
 
 def _change_moved(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     columns: dict[str, Any] = {name: check(data[name]) for name, check in _CHANGE_FIELDS.items() if name in data}
-    _update(connection, "changes", operation, _text(data["change"]), columns)
+    _update(connection, "changes", operation, values.text(data["change"]), columns)
 
 
 def _change_landed(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    _update(connection, "changes", operation, _text(data["change"]), {"state": "landed"})
+    _update(connection, "changes", operation, values.text(data["change"]), {"state": "landed"})
     _closed(connection, operation._replace(data={**data, "resolution": "landed"}))
-    _set(connection, operation, landed_commit=_text(data["commit"]))
+    _set(connection, operation, landed_commit=values.text(data["commit"]))
 
 
 def _update(

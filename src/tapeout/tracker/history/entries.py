@@ -8,7 +8,7 @@ import json
 
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker import fold
+from tapeout.tracker import values
 from tapeout.tracker.history.replay import LEASE, SETS, Step
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROSE = ("body", "acceptance", "design")
 """Fields of several lines, of which each has a history of its own."""
 
-BLAMED = (*(name for name in fold.FIELDS), "status", "resolution", "landed_commit", "labels")
+BLAMED = (*(name for name in values.FIELDS), "status", "resolution", "landed_commit", "labels")
 """What `blame` can tell about."""
 
 

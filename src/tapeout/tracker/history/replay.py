@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
-from tapeout.tracker import fold, schema
+from tapeout.tracker import fold, schema, values
 from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def replay(operations: Iterable[Operation], index: sqlite3.Connection | None = N
         return steps
 
 
-_COLUMNS = (*fold.FIELDS, *_STATE)
+_COLUMNS = (*values.FIELDS, *_STATE)
 _EMPTY: Registers = dict.fromkeys((*_COLUMNS, LEASE)) | dict.fromkeys(SETS, ())
 
 _QUERIES = {

@@ -10,7 +10,7 @@ import contextlib
 from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.base.moments import clock
-from tapeout.tracker import fold, schema
+from tapeout.tracker import schema, values
 from tapeout.tracker.history.replay import LEASE, Step, replay
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _fields(issue: str, changes: Sequence[_Change]) -> Iterator[Compensation]:
 
     fields = {}
     for change in changes:
-        if change.name in fold.FIELDS and _to_set_back(issue, change):
+        if change.name in values.FIELDS and _to_set_back(issue, change):
             fields[change.name] = json.loads(change.old) if change.name == "scope" else change.old
     if fields:
         yield Compensation(issue, "fields-set", fields)

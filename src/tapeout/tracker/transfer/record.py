@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from tapeout.base.errors import UsageError
-from tapeout.tracker import fold
+from tapeout.tracker import values
 from tapeout.tracker.fields import MAX_LABEL, MAX_TITLE, is_control
 from tapeout.tracker.model import ISSUE_TYPES, LAST_MOMENT, MAX_ESTIMATE, PRIORITIES
 from tapeout.tracker.store import checked_text
@@ -76,7 +76,7 @@ class Record(NamedTuple):
     """Attempts, changes and lease: told by an export, not brought in by an import."""
 
 
-FIELDS = tuple(fold.FIELDS)
+FIELDS = tuple(values.FIELDS)
 """Fields that a record and an issue of the tracker share, and that an operation can set."""
 
 
