@@ -103,3 +103,9 @@ def test_a_lease_beyond_the_calendar_has_a_holder_all_the_same(tracker: Tracker)
     receive(tracker, [Operation("eve.1", tick(0, time.time()), "eve", issue.id, "claimed", data)])
     with pytest.raises(LostClaim, match=r"held by eve until 1e\+300"):
         tracker.claim(issue.id, "ada")
+
+
+@pytest.mark.parametrize("started", [0.0, 416380008102.26, -5.0, 1 << 60])
+def test_a_process_may_have_started_at_any_number(tracker: Tracker, started: float) -> None:
+    lease = tracker.claim(tracker.create(Draft("one")).id, "a-1")
+    assert tracker.start_attempt(lease, "a-1", agent="x", host="h", pid=1, pid_started=started).pid_started == started

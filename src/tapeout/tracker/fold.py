@@ -57,6 +57,13 @@ def _moment(value: Any) -> float:
     return float(value)
 
 
+def _finite(value: Any) -> float:
+    """The start of a process, which is counted from any moment that a system likes."""
+    if type(value) not in (int, float) or not abs(value) < 1e300:
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
 def _scope(value: Any) -> str:
     if type(value) is not list:
         raise TypeError(f"{value!r} is no scope")
@@ -333,7 +340,7 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
             _text(data["agent"]),
             _text(data["host"]),
             _number(data["pid"]),
-            _moment(data["pid_started"]),
+            _finite(data["pid_started"]),
             operation.at,
             operation.replica,
             operation.issue,
