@@ -50,6 +50,8 @@ def test_a_bulk_is_what_the_fold_of_its_log_gives(
     chunk: int,
     settle_all_from: int,
 ) -> None:
+    filed = [(issue, ("created", {"title": "filed"})) for issue in ISSUES]  # nobody writes to what is not there
+    first = [*filed, *first]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "CHUNK", chunk)
         patch.setattr(bulk, "SETTLE_ALL_FROM", settle_all_from)
