@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -346,5 +347,24 @@ def test_whoever_brings_the_outbox_to_git_makes_no_empty_index_in_place_of_a_los
     delete_index(paths)
     finish(python("import sys; from tapeout.base.paths import StatePaths; from tapeout.tracker import outbox;"
                   " outbox._flush_alone(StatePaths(sys.argv[1]))", paths.root))  # fmt: skip
+    with Tracker.open(paths, "ada") as ada:
+        assert [issue.title for issue in ada.issues()] == ["in git"]
+
+
+@pytest.mark.parametrize("name", ["tracker", "od d%41?x#y"])
+def test_an_index_that_is_deleted_while_it_is_opened_leaves_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    paths = StatePaths(str(tmp_path / name))
+    with Tracker.open(paths, "ada") as ada:
+        ada.create(Draft("in git"))
+    opened = schema.existing
+    deletions = iter([delete_index, lambda _: None, lambda _: None, lambda _: None])
+
+    def deleted_and_opened(path: str) -> Any:
+        next(deletions)(paths)
+        return opened(path)
+
+    monkeypatch.setattr(schema, "existing", deleted_and_opened)
     with Tracker.open(paths, "ada") as ada:
         assert [issue.title for issue in ada.issues()] == ["in git"]

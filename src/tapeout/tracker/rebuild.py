@@ -48,10 +48,9 @@ def _rebuild_locked(paths: StatePaths) -> int:
         stack.enter_context(bulk.without_garbage_collection())
         stack.enter_context(outbox.flush_lock_patiently(paths))
         gitlog.adopt_old_place(paths)
-        if os.path.exists(paths.tracker_db):
-            old = stack.enter_context(contextlib.closing(sqlite3.connect(paths.tracker_db, isolation_level=None)))
+        with contextlib.suppress(sqlite3.OperationalError):  # there is none
+            old = stack.enter_context(contextlib.closing(schema.existing(paths.tracker_db)))
             with contextlib.suppress(sqlite3.DatabaseError):
-                old.execute(f"PRAGMA busy_timeout = {schema.BUSY_SECONDS * 1000:.0f}")
                 old.execute("BEGIN IMMEDIATE")  # nobody writes to it any more
             _salvage(paths, old)
             settings = _settings(old)

@@ -162,9 +162,12 @@ def connect(path: str) -> sqlite3.Connection:
         EnvironmentProblem: the index was written by another version (`Outdated` if by an older one), or is no database.
     """
     with _locked(path, fcntl.LOCK_SH):
-        if not os.path.exists(path):
-            raise Missing(f"there is no {path}")
-        return _open(path)
+        try:
+            return _open(path)
+        except EnvironmentProblem:
+            if os.path.exists(path):
+                raise
+            raise Missing(f"there is no {path}") from None
 
 
 def is_current(path: str) -> bool:
@@ -180,7 +183,10 @@ def is_current(path: str) -> bool:
 
 def _open(path: str) -> sqlite3.Connection:
     """Open an index with all the files that belong to it, so that from now on it can be replaced."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection = existing(path)
+    except sqlite3.OperationalError as error:
+        raise translate(error, path) from error
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -191,6 +197,18 @@ def _open(path: str) -> sqlite3.Connection:
         connection.close()
         raise _wrong_version(path, version)
     return connection
+
+
+def existing(path: str) -> sqlite3.Connection:
+    """A connection to a database that is there; one that is not is never made, not even when it is deleted right now.
+
+    Raises:
+        OperationalError: it is not there, or cannot be opened.
+    """
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(
+        f"file:{quoted}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 def _wrong_version(path: str, version: int) -> EnvironmentProblem:
