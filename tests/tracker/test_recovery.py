@@ -359,10 +359,11 @@ def test_an_index_that_is_deleted_while_it_is_opened_leaves_no_empty_one(
     with Tracker.open(paths, "ada") as ada:
         ada.create(Draft("in git"))
     opened = schema.existing
-    deletions = iter([delete_index, lambda _: None, lambda _: None, lambda _: None])
+    to_delete = [paths]
 
     def deleted_and_opened(path: str) -> Any:
-        next(deletions)(paths)
+        while to_delete:
+            delete_index(to_delete.pop())
         return opened(path)
 
     monkeypatch.setattr(schema, "existing", deleted_and_opened)
