@@ -54,8 +54,8 @@ def moment(value: Any) -> float:
 
 
 def real(value: Any) -> float:
-    """A number of a clock that need not be the calendar's, such as that of a machine's processes."""
-    if type(value) not in (int, float) or not -MOST <= value <= MOST:
+    """The start of a process, which is counted from any moment that a system likes."""
+    if type(value) not in (int, float) or not abs(value) < 1e300:
         raise ValueError(f"{value!r} is no number")
     return float(value)
 
