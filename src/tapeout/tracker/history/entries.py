@@ -141,7 +141,8 @@ def _plain(elements: Sequence[Any]) -> list[str]:
 
 def _difference(old: Sequence[Any], new: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Elements that are gone, and elements that came."""
-    return [one for one in old if one not in new], [one for one in new if one not in old]
+    before, after = set(old), set(new)
+    return [one for one in old if one not in after], [one for one in new if one not in before]
 
 
 def _lost_to(step: Step) -> str | None:
