@@ -95,7 +95,7 @@ def test_a_second_floor_refuses_and_names_the_first(bench: Workbench) -> None:
     first = bench.start("up", "--plain")
     try:
         bench.run("issue", "list")
-        bench_wait_running(bench)
+        assert bench_wait_running(bench, first)
         said = bench.run("up", code=8).stderr
         assert f"process {first.pid}" in said
     finally:
@@ -104,14 +104,17 @@ def test_a_second_floor_refuses_and_names_the_first(bench: Workbench) -> None:
         first.communicate()
 
 
-def bench_wait_running(bench: Workbench) -> None:
-    """Wait until a floor says that it runs."""
+def bench_wait_running(bench: Workbench, floor: "subprocess.Popen[str]") -> bool:
+    """Wait until a floor says that it runs; False if it has ended before anybody saw that."""
     from tapeout.floor.lock import current_floor
     from tapeout.tracker.doorbell import Doorbell
 
     with Doorbell(bench.paths.bells) as bell:
         while (holder := current_floor(bench.paths)) is None or not holder.workers:
+            if floor.poll() is not None:
+                return False
             bell.wait(0.05)
+    return True
 
 
 def test_a_dirty_repository_keeps_its_changes_and_gets_the_commits_later(bench: Workbench) -> None:

@@ -92,7 +92,7 @@ class TrackerMachine(RuleBasedStateMachine):
 
     @rule(target=issues, priority=st.integers(0, 4), epic=st.sampled_from([False, False, True]), data=st.data())
     def create(self, priority: int, epic: bool, data: st.DataObject) -> str:
-        waits = data.draw(st.sets(st.sampled_from(sorted(self.model)), max_size=2)) if self.model else set()
+        waits = data.draw(st.sets(st.sampled_from(list(self.model)), max_size=2)) if self.model else set()
         draft = Draft("x", priority=priority, type="epic" if epic else "task", depends_on=tuple(waits))
         issue = self.tracker.create(draft).id
         self.model[issue] = ModelIssue(len(self.model), priority, epic, waits=set(waits))
