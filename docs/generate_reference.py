@@ -106,6 +106,7 @@ def configuration_page() -> str:
     tables: tuple[tuple[str, type[config.Model]], ...] = (
         ("`[project]`", config.ProjectConfig),
         ("`[floor]`", config.FloorConfig),
+        ("`[tracker]`", config.TrackerConfig),
         ("`[agents.NAME]`", config.AgentConfig),
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),

@@ -198,3 +198,10 @@ def test_the_example_of_the_python_api_runs(bench: Workbench) -> None:
 def test_the_python_api_names_every_public_method() -> None:
     public = {name for name in dir(Tracker) if not name.startswith("_") and callable(getattr(Tracker, name))}
     assert set(re.findall(r"^### `([a-z]\w*)\(", GENERATED["python-api.md"], re.MULTILINE)) == public
+
+
+def test_every_table_of_the_configuration_is_described() -> None:
+    from tapeout.config import Config
+
+    described = set(re.findall(r"^## `\[+(\w+)", GENERATED["configuration.md"], re.MULTILINE))
+    assert described == set(Config.model_fields)
