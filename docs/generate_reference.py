@@ -14,7 +14,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tapeout
 from tapeout import config
@@ -178,7 +178,9 @@ def _kind(model: type[config.Model], name: str) -> str:
 
 
 def _is_duration(model: type[config.Model], name: str) -> bool:
-    return any(getattr(one, "func", None) is config.parse_duration for one in model.model_fields[name].metadata)
+    field = model.model_fields[name]
+    inner = [one for part in get_args(field.annotation) for one in getattr(part, "__metadata__", ())]
+    return any(getattr(one, "func", None) is config.parse_duration for one in (*field.metadata, *inner))
 
 
 def _schema_kind(schema: dict[str, Any]) -> str:
