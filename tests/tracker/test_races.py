@@ -8,6 +8,7 @@ import pytest
 
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
+from tapeout.tracker.schema import pause
 from tests.tracker.tools import contents, delete_index, finish, python
 
 PROCESSES = 16
@@ -118,3 +119,11 @@ def test_a_crowd_takes_a_thousand_issues_and_each_is_won_once(paths: StatePaths)
     assert (len(lines), len(won), len(set(won))) == (64, 1000, 1000)
     with Tracker.open(paths, "ada") as tracker:
         assert {issue.lease_token for issue in tracker.issues()} == {1}
+
+
+def test_who_has_waited_longest_tries_most_often() -> None:
+    waits = [0.0001 * number for number in range(1, 10_000)]
+    pauses = [pause(waited) for waited in waits]
+    assert pauses == sorted(pauses, reverse=True)
+    assert pauses[0] > 10 * pauses[-1] > 0
+    assert pause(0) < pauses[-1]  # who meets one other writer by chance hardly waits
