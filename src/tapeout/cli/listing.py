@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 LIST_LIMIT = 50
 
 
-def as_data(issue: Issue) -> dict[str, Any]:
-    """The JSON form of an issue."""
-    return {**issue._asdict(), "state": issue.state(time.time())}
+def as_data(issue: Issue, now: float | None = None) -> dict[str, Any]:
+    """The JSON form of an issue; its state is that at `now` (unix seconds), or at this moment."""
+    data = issue._asdict()
+    data["state"] = issue.state(time.time() if now is None else now)
+    return data
 
 
 def listing(issues: Sequence[Issue]) -> str:
@@ -75,7 +77,8 @@ def add_limit(parser: Describes) -> None:
 def answer(issues: Sequence[Issue], most: int, *, nothing: str = "no issues") -> Result:
     """The issues as `cut` shows them; `nothing` is said if there are none."""
     shown, more = cut(issues, most)
-    data = [as_data(issue) for issue in shown]
+    now = time.time()
+    data = (as_data(issue, now) for issue in shown)
     return Result(data, lambda: "\n".join([listing(shown) if shown else nothing, *more]))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from tapeout.base import jsontext
 from tapeout.base.errors import EnvironmentProblem, TapeoutError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the JSON envelope: grows when a field changes its meaning or goes away."""
 
+_ITEMS = 64
+"""How many items of a long list are made and written at once: few enough to stay in the processor's cache."""
+
 
 class Unwritable(EnvironmentProblem):
     """Standard output cannot be written (exit code 7)."""
@@ -26,6 +30,7 @@ class Result(NamedTuple):
     """What a command gives back: `data` for `--json`, `text` for people."""
 
     data: Any
+    """An iterator is a list whose items are made while it is printed: thousands are never held at once."""
     text: str | Callable[[], str]
     """A function where making it takes long: programs that read `data` do not wait for it."""
 
@@ -45,12 +50,26 @@ def show(result: Result | Stream | None, *, as_json: bool) -> None:
     if isinstance(result, Stream):
         _show_stream(result)
         return
+    if as_json and isinstance(result.data, Iterator):
+        _show_items(result.data)
+        return
     if as_json:
         _write(_envelope({"schema": SCHEMA_VERSION, "ok": True, "data": result.data}))
         return
     text = result.text if isinstance(result.text, str) else result.text()
     if text:
         _write(printable(text) + "\n")
+
+
+def _show_items(items: Iterator[Any]) -> None:
+    """An envelope whose data is a list, made and written a few items at a time."""
+    head, tail = jsontext.dumps({"schema": SCHEMA_VERSION, "ok": True, "data": []}).split("[]")
+    _write(head + "[")
+    separator = ""
+    while some := list(islice(items, _ITEMS)):
+        _write(separator + _line(some)[1:-1])
+        separator = ", "
+    _write("]" + tail + "\n")
 
 
 def _show_stream(stream: Stream) -> None:
@@ -186,11 +205,17 @@ def duration(seconds: float) -> str:
 
 
 def _envelope(envelope: dict[str, Any]) -> str:
-    """One line of JSON in which what is not printable is escaped."""
-    text = jsontext.dumps(envelope)
+    return _line(envelope) + "\n"
+
+
+def _line(value: Any) -> str:
+    """JSON without a line break, in which what is not printable is escaped."""
+    text = jsontext.dumps(value)
+    if text.isascii() and "\x7f" not in text:  # the rest of ASCII that is not printable is escaped by any JSON
+        return text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else jsontext.escaped(c) for c in text)
-    return text + "\n"
+    return text
 
 
 def _write(text: str) -> None:

@@ -75,10 +75,10 @@ class Counts(NamedTuple):
 
 def _issue(row: Sequence[Any]) -> Issue:
     values = list(row)
-    values[_LABELS] = tuple(sorted(json.loads(values[_LABELS])))
-    values[_SCOPE] = tuple(json.loads(values[_SCOPE]))
-    values[_NOT_NEEDED] = bool(values[_NOT_NEEDED])
-    return Issue(*values)
+    values[_LABELS] = () if row[_LABELS] == "[]" else tuple(sorted(json.loads(row[_LABELS])))
+    values[_SCOPE] = () if row[_SCOPE] == "[]" else tuple(json.loads(row[_SCOPE]))
+    values[_NOT_NEEDED] = bool(row[_NOT_NEEDED])
+    return Issue._make(values)
 
 
 def resolve(connection: sqlite3.Connection, prefix: str) -> str:
