@@ -48,7 +48,8 @@ def _command(*words: str) -> Any:
     arguments = parse(words)
     if getattr(arguments, "for_people", False):
         refuse_agents()
-    return arguments.run(arguments).data
+    data = arguments.run(arguments).data
+    return list(data) if isinstance(data, Iterator) else data
 
 
 @contextlib.contextmanager
