@@ -102,7 +102,7 @@ def _argument(action: argparse.Action) -> str:
 
 def configuration_page() -> str:
     """Every field of `tapeout.toml`, from the models."""
-    docs = _field_docs(inspect.getsource(config))
+    docs = _field_docs(inspect.getsource(config.tables) + inspect.getsource(config.gate))
     tables: tuple[tuple[str, type[config.Model]], ...] = (
         ("`[project]`", config.ProjectConfig),
         ("`[floor]`", config.FloorConfig),
@@ -121,7 +121,7 @@ def configuration_page() -> str:
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
-            default = "required" if field.is_required() else _default(field.default)
+            default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
             kind = _kind(model, name)
             rows.append(f"| `{name}` | {kind} | {default} | {_cell(docs.get((model.__name__, name), ''))} |")
         parts += [f"## {title}", "\n".join(rows)]

@@ -11,18 +11,14 @@ from dataclasses import dataclass, replace
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import Captured, run_captured
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.checkout import Checkout
 from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
+from tapeout.gate.execute import execute
 from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
-from tapeout.gate.runs import RUN_VARIABLE, identity, remove_tree, run_folder
+from tapeout.gate.runs import identity, remove_tree, run_folder
 from tapeout.gate.verdict import CheckResult, Finding, Verdict, findings_of
-
-KEEP_BYTES = 4 * 1024 * 1024
-"""How much of a check's output is kept: head and tail."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class _Run:
             raise unavailable("check out the candidate", error) or error from error
 
     def _result(self, check: CheckConfig, checkout: Checkout) -> CheckResult:
-        captured = self._run_one(check, checkout)
+        captured = execute(check, self._config, checkout.folder, run=self._run, folder=self._folder)
         # Paths as the repository knows them: where this run was checked out is of no use to anybody.
         captured = captured._replace(output=captured.output.replace(checkout.folder + "/", ""))
         missing = captured.exit_code in {NOT_FOUND, NOT_EXECUTABLE}
@@ -145,44 +141,12 @@ class _Run:
             return True
         checkout = self._check_out("base", self._subject.base)
         try:
-            return self._run_one(check, checkout).exit_code in {NOT_FOUND, NOT_EXECUTABLE}
+            return execute(check, self._config, checkout.folder, run=self._run, folder=self._folder).exit_code in {
+                NOT_FOUND,
+                NOT_EXECUTABLE,
+            }
         finally:
             remove_tree(checkout.folder)
-
-    def _run_one(self, check: CheckConfig, checkout: Checkout) -> Captured:
-        for name in ("home", "tmp"):
-            remove_tree(os.path.join(self._folder, name))
-            os.mkdir(os.path.join(self._folder, name), 0o700)
-        try:
-            return run_captured(
-                check.argv,
-                cwd=checkout.folder,
-                env=check_environment(self._config, self._run, self._folder),
-                timeout=check.timeout,
-                keep=KEEP_BYTES,
-            )
-        except EnvironmentProblem as error:
-            if isinstance(error.__cause__, FileNotFoundError | PermissionError):
-                # The same as a shell says, so that the base decides whose fault it is.
-                code = NOT_FOUND if isinstance(error.__cause__, FileNotFoundError) else NOT_EXECUTABLE
-                return Captured(code, error.message, 0, 0.0, False, 0)
-            raise GateUnavailable(f"check {check.name}: {error.message}", hint=error.hint) from error
-
-
-def check_environment(config: Config, run: str, folder: str) -> dict[str, str]:
-    """The environment of a check: nothing of the floor's own but what a program needs and the configuration names."""
-    passed_on = {name: os.environ[name] for name in config.gate.pass_env if name in os.environ}
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "HOME": os.path.join(folder, "home"),
-        "TMPDIR": os.path.join(folder, "tmp"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        **passed_on,
-        RUN_VARIABLE: run,
-    }
 
 
 def _tree(subject: Subject) -> str:

@@ -1,0 +1,23 @@
+"""`tapeout.toml`: what a repository asks of its floor, its agents and its gate.
+
+The file that counts is the one on the *target branch*, read from git: a change never chooses its own checks.
+"""
+
+from tapeout.config.file import CONFIG_FILE, Config, parse_config
+from tapeout.config.gate import CheckConfig, GateConfig
+from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
+from tapeout.config.values import Model, parse_duration
+
+__all__ = [
+    "CONFIG_FILE",
+    "AgentConfig",
+    "CheckConfig",
+    "Config",
+    "FloorConfig",
+    "GateConfig",
+    "Model",
+    "ProjectConfig",
+    "TrackerConfig",
+    "parse_config",
+    "parse_duration",
+]

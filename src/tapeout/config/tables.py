@@ -1,0 +1,86 @@
+"""The tables of `tapeout.toml` about the project, the floor, the tracker and the agents."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tapeout.config.values import Model, Name, Seconds
+
+
+class ProjectConfig(Model):
+    """`[project]`"""
+
+    branch: str = "main"
+    """The target branch: what changes land on."""
+
+    publish: Annotated[str, Field(pattern=r"^(branch|none|remote:[^\s:]+)$")] = "branch"
+    """Where landed commits go from the hub: `branch` fast-forwards the branch of the user's repository when that is
+    safe, `remote:NAME` pushes to that remote of it, `none` leaves them in the hub."""
+
+
+class FloorConfig(Model):
+    """`[floor]`"""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 8
+    """How many attempts run at once."""
+
+    agent: Name = "claude"
+    """The agent that works on issues which do not name one."""
+
+    permissions: Literal["allow", "deny"] = "allow"
+    """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`."""
+
+    refine_rounds: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often a failed verdict goes back to the same session. Repair gains come mostly in the first two rounds
+    (arXiv 2604.10508)."""
+
+    sessions: Annotated[int, Field(ge=1, le=10)] = 2
+    """How many sessions may fail before a person is asked. A fresh start restores what a long session lost
+    (arXiv 2506.18403)."""
+
+    interruptions: Annotated[int, Field(ge=1, le=20)] = 3
+    """How many attempts may end through no fault of the work (a killed agent, a merge conflict) before a person is
+    asked."""
+
+    lease: Annotated[Seconds, Field(ge=1, le=3600)] = 60.0
+    """How long a claim lives without renewal, a second to an hour. It is renewed three times in that time."""
+
+    turn_timeout: Seconds = 1800.0
+    """How long one turn of an agent may take."""
+
+    start_timeout: Seconds = 60.0
+    """How long an agent may take to start a session."""
+
+
+class TrackerConfig(Model):
+    """`[tracker]`"""
+
+    remote: Annotated[str, Field(pattern=r"^[^-\s].*$")] | None = None
+    """The remote through which clones exchange issues; by default `origin`, or the only one that there is."""
+
+    sync: Seconds | None = None
+    """How often a running floor exchanges issues with the remote; not at all by default."""
+
+    claims: Literal["local", "shared"] = "local"
+    """`shared`: who takes an issue also takes a lease on the remote, so that of several floors that share only that
+    remote one works on it."""
+
+
+class AgentConfig(Model):
+    """`[agents.NAME]`: an agent of your own, or changes to one that the catalog knows."""
+
+    driver: Literal["acp", "command"] | None = None
+    """How to talk to it. Required for an agent that the catalog does not know."""
+
+    command: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """Program and arguments. For `command` agents, `{prompt}` in an argument is replaced by the prompt; without it the
+    prompt is standard input."""
+
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables to set."""
+
+    pass_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Variables to pass on from the floor's own environment: the way a secret such as an API key gets to an agent."""
+
+    mode: str | None = None
+    """ACP session mode to switch to after the session starts."""
