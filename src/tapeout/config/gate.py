@@ -22,6 +22,10 @@ class CheckConfig(Model):
     timeout: Seconds = 600.0
     """A check that takes longer fails."""
 
+    defect: str | None = None
+    """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
+    kind does not tell what they look at."""
+
     @property
     def argv(self) -> list[str]:
         """The command as an argument list."""
