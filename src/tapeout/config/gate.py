@@ -13,7 +13,10 @@ class CheckConfig(Model):
     name: Name
     """Unique among the checks."""
 
-    kind: Literal["build", "types", "lint", "complexity", "test", "custom"] = "custom"
+    kind: Literal[
+        "build", "types", "lint", "complexity", "test", "coverage", "duplication", "secrets", "dependencies", "size",
+        "scope", "commits", "custom",
+    ] = "custom"  # fmt: skip
     """What it verifies. A `test` check that runs no test fails."""
 
     run: str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]

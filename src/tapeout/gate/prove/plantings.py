@@ -56,10 +56,18 @@ def plantings(kind: str, command: str, repository: Repository) -> Iterator[Plant
     special = _SPECIAL.get(kind)
     if special is not None:
         yield from special(command, repository)
-    snippets = [(suffix, snippet) for suffix, known in SNIPPETS.items() for snippet in known if kind in snippet.kinds]
-    for suffix, snippet in snippets:
-        for path in _places(suffix, snippet, command, repository):
-            yield Planting(snippet.name, path, repository.read(path).rstrip(b"\n") + b"\n" + snippet.text.encode())
+    found = [
+        [Planting(snippet.name, path, _with(repository, path, snippet)) for path in places]
+        for suffix, known in SNIPPETS.items()
+        for snippet in known
+        if kind in snippet.kinds and (places := _places(suffix, snippet, command, repository))
+    ]
+    for number in range(PLACES):  # all defects in the likeliest place before any in the next
+        yield from (places[number] for places in found if number < len(places))
+
+
+def _with(repository: Repository, path: str, snippet: Snippet) -> bytes:
+    return repository.read(path).rstrip(b"\n") + b"\n" + snippet.text.encode()
 
 
 def _places(suffix: str, snippet: Snippet, command: str, repository: Repository) -> list[str]:
