@@ -249,7 +249,7 @@ _ERROR: Schema = {
         "message": {"type": "string"},
         "hint": {"type": ["string", "null"]},
         "details": {
-            "description": "For gate-failed: the verdict, or of `gate prove` the checks. For lost-claim: who holds the issue until when."
+            "description": "For gate-failed: the verdict, or the proofs. For lost-claim: who holds it until when."
         },
     },
     "required": ["code", "exit", "message", "hint"],
