@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
-from tapeout.tracker.operations import Operation, decode_lines, encode
+from tapeout.tracker.operations import Operation, decode, decode_lines, encode
 
 if TYPE_CHECKING:
     import pygit2
@@ -122,7 +122,36 @@ def last_number(commit: pygit2.Commit) -> int:
     Raises:
         Damaged: the commit cannot be read.
     """
-    return list(read_batch(commit))[-1].number
+    return _last_operation(commit).number
+
+
+def newest(paths: StatePaths, replica: str) -> Operation | None:
+    """The newest operation that git has of one of our replicas; None if it has none.
+
+    Raises:
+        EnvironmentProblem: the repository or the log cannot be read.
+    """
+    import pygit2
+
+    from tapeout.base import git
+
+    if not os.path.exists(paths.tracker_git):
+        return None
+    try:
+        reference = git.open_bare(paths.tracker_git).references.get(LOG_REFS + replica)
+        return _last_operation(reference.peel(pygit2.Commit)) if reference is not None else None
+    except (pygit2.GitError, KeyError, ValueError) as error:
+        raise EnvironmentProblem(f"cannot read the log in {paths.tracker_git}: {error}") from error
+
+
+def _last_operation(commit: pygit2.Commit) -> Operation:
+    """The last operation of a batch, without reading the others."""
+    import pygit2
+
+    try:
+        return decode(_lines(commit)[-1])
+    except (ValueError, KeyError, pygit2.GitError) as error:
+        raise Damaged(f"log commit {commit.id} cannot be read: {error}") from error
 
 
 def _lines(commit: pygit2.Commit) -> list[str]:
@@ -135,8 +164,11 @@ def _lines(commit: pygit2.Commit) -> list[str]:
     return blob.data.decode().removesuffix("\n").split("\n")
 
 
-def read_all(paths: StatePaths) -> list[Operation]:
-    """All operations in git, of all replicas, in the order of the fold; none if there is no log yet.
+def read_all(paths: StatePaths, *, own_only: bool = False) -> list[Operation]:
+    """All operations in git, in the order of the fold; none if there is no log yet.
+
+    Args:
+        own_only: of our own replicas, not of those of other clones.
 
     Raises:
         EnvironmentProblem: the repository or a log in it cannot be read.
@@ -151,7 +183,7 @@ def read_all(paths: StatePaths) -> list[Operation]:
     found: dict[str, Operation] = {}
     try:
         for name in repository.references:
-            if name.startswith((LOG_REFS, OTHERS_REFS)):
+            if name.startswith(LOG_REFS if own_only else (LOG_REFS, OTHERS_REFS)):
                 for commit in repository.walk(repository.references[name].target, pygit2.enums.SortMode.NONE):
                     found.update((operation.id, operation) for operation in read_batch(commit))
     except (pygit2.GitError, KeyError) as error:

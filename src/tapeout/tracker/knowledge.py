@@ -25,6 +25,21 @@ def newest_numbers(operations: Iterable[Operation]) -> dict[str, int]:
     return numbers
 
 
+def known_numbers(connection: sqlite3.Connection, *, before: str | None = None) -> dict[str, int]:
+    """Replica to the highest number in the index.
+
+    Args:
+        before: id of an operation; only what the index had when that was written.
+    """
+    rows = connection.execute(
+        "SELECT rtrim(id, '0123456789') AS start, max(CAST(replace(id, rtrim(id, '0123456789'), '') AS INTEGER))"
+        " FROM operations WHERE ?1 IS NULL OR sequence < (SELECT sequence FROM operations WHERE id = ?1)"
+        " GROUP BY start ORDER BY start",
+        (before,),
+    )
+    return {start.removesuffix("."): number for start, number in rows}
+
+
 class Knowledge:
     """What every replica had heard of when, as the log tells it."""
 

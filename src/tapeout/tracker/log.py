@@ -40,6 +40,19 @@ def operations_of(connection: sqlite3.Connection, issue: str) -> list[Operation]
     return [from_row(row) for row in rows]
 
 
+def operation(connection: sqlite3.Connection, identity: str) -> Operation | None:
+    """One operation, by its id."""
+    row = connection.execute(f"SELECT {COLUMNS} FROM operations WHERE id = ?", (identity,)).fetchone()
+    return from_row(row) if row else None
+
+
+def own_operations(connection: sqlite3.Connection, after: int = 0) -> list[Operation]:
+    """Operations that this clone wrote, in the order in which it did; only those past a sequence number."""
+    own = own_replicas(connection)
+    rows = connection.execute(f"SELECT {COLUMNS} FROM operations WHERE sequence > ? ORDER BY sequence", (after,))
+    return [one for one in map(from_row, rows) if one.replica in own]
+
+
 def own_replicas(connection: sqlite3.Connection) -> set[str]:
     """Names under which this clone has written operations, and writes them now."""
     return {row[0] for row in connection.execute("SELECT name FROM own_replicas")}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tapeout.base import jsontext as json
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import bulk, fold, knowledge, log, waiting
+from tapeout.tracker import bulk, fold, knowledge, log, schema, waiting
 from tapeout.tracker.operations import Operation
 
 CLOCK_TRUST_SECONDS = 86_400.0
@@ -75,6 +75,13 @@ def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation])
         heard[replica] = max(number, heard.get(replica, 0))
     if heard:
         connection.execute("UPDATE replica SET heard = ?", (json.dumps(heard),))
+
+
+def take_new_name(connection: sqlite3.Connection) -> None:
+    """Write on under a name that nobody else counts on under, in knowledge of all that is in the index."""
+    known = knowledge.known_numbers(connection)
+    schema.new_replica(connection)
+    connection.execute("UPDATE replica SET heard = ?", (json.dumps(known) if known else "",))
 
 
 def fill(connection: sqlite3.Connection, operations: Sequence[Operation], now: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 
 from tapeout.base import locks
 from tapeout.base.paths import StatePaths
@@ -37,14 +38,9 @@ def is_waiting(connection: sqlite3.Connection) -> bool:
     return bool(row[0])
 
 
-def waiting(connection: sqlite3.Connection) -> list[Operation]:
-    """The operations of this clone that wait to be written to git."""
-    rows = connection.execute(
-        f"SELECT {log.COLUMNS} FROM operations WHERE sequence > (SELECT value FROM meta WHERE key = 'flushed')"
-        " ORDER BY sequence"
-    ).fetchall()
-    own = log.own_replicas(connection)
-    return [operation for operation in map(log.from_row, rows) if operation.replica in own]
+def mark(connection: sqlite3.Connection) -> int:
+    """Sequence number of the newest operation that is known to be in git."""
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'flushed'").fetchone()[0])
 
 
 def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
@@ -68,13 +64,14 @@ def flush(paths: StatePaths, connection: sqlite3.Connection) -> int:
 
 
 def flush_all(paths: StatePaths, connection: sqlite3.Connection) -> None:
-    """Write the outbox to git, after whoever flushes right now.
+    """Write the outbox to git, after whoever flushes right now, and look whether git has more of us than the index.
 
     Raises:
         EnvironmentProblem: git cannot be written; the outbox stays.
         Busy: the other flush does not end.
     """
     with flush_lock_patiently(paths):
+        _agree(paths, connection, gitlog.replicas(paths))
         while is_waiting(connection):
             _flush_locked(paths, connection)
 
@@ -116,7 +113,7 @@ def _flush_alone(paths: StatePaths) -> None:
 def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
     from tapeout.base import faults
 
-    flushed = connection.execute("SELECT value FROM meta WHERE key = 'flushed'").fetchone()[0]
+    flushed = mark(connection)
     own = log.own_replicas(connection)
     last, operations = _batch(connection, flushed)
     if last == flushed:  # another process was faster
@@ -125,12 +122,29 @@ def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
     for operation in operations:
         if operation.replica in own:
             batches.setdefault(operation.replica, []).append(operation)
+    if _agree(paths, connection, batches):
+        return 0  # what waits is called otherwise now
     for replica, batch in batches.items():
-        gitlog.append(paths, replica, batch)
+        gitlog.append(paths, replica, sorted(batch, key=lambda operation: operation.number))
     faults.point("flush.written")
     with schema.transaction(connection, paths.tracker_db):
         connection.execute("UPDATE meta SET value = ? WHERE key = 'flushed'", (last,))
     return sum(map(len, batches.values()))
+
+
+def _agree(paths: StatePaths, connection: sqlite3.Connection, replicas: Iterable[str]) -> bool:
+    """See to it that the index and git have the same under the same ids; whether anything had to be done for it.
+
+    The index may have been restored from a backup, or set back by a power cut: then its numbers are given out twice.
+    """
+    from tapeout.base import faults
+    from tapeout.tracker import overlap
+
+    if all(overlap.is_continued(paths, connection, replica) for replica in replicas):
+        return False
+    overlap.reconcile(paths, connection)
+    faults.point("flush.reconciled")
+    return True
 
 
 def _batch(connection: sqlite3.Connection, after: int) -> tuple[int, list[Operation]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
+from collections.abc import Container, Iterator, Sequence
 
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
-from tapeout.tracker import bulk, gitlog, log, merge, outbox, schema
+from tapeout.tracker import bulk, gitlog, knowledge, log, merge, outbox, overlap, schema
 from tapeout.tracker.operations import Operation
 
 
@@ -48,13 +50,14 @@ def _rebuild_locked(paths: StatePaths) -> int:
         stack.enter_context(bulk.without_garbage_collection())
         stack.enter_context(outbox.flush_lock_patiently(paths))
         gitlog.adopt_old_place(paths)
+        operations = gitlog.read_all(paths)
         with contextlib.suppress(sqlite3.OperationalError):  # there is none
             old = stack.enter_context(contextlib.closing(schema.existing(paths.tracker_db)))
             with contextlib.suppress(sqlite3.DatabaseError):
                 old.execute("BEGIN IMMEDIATE")  # nobody writes to it any more
-            _salvage(paths, old)
+            operations += _salvage(paths, old, operations)
             settings = _settings(old)
-        operations = gitlog.read_all(paths)
+        operations.sort(key=lambda operation: operation.order)
         own = gitlog.replicas(paths)
 
         def fill(connection: sqlite3.Connection) -> None:
@@ -69,19 +72,40 @@ def _rebuild_locked(paths: StatePaths) -> int:
     return len(operations)
 
 
-def _salvage(paths: StatePaths, old: sqlite3.Connection) -> None:
-    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further. What came from
-    other clones is in git as their logs, or comes again: as a log of ours it would be taken for ours."""
-    others = set(gitlog.replicas(paths, gitlog.OTHERS_REFS))
-    own = _own(old)
+def _salvage(paths: StatePaths, old: sqlite3.Connection, logged: Sequence[Operation]) -> list[Operation]:
+    """Bring to git what only a damaged or outdated index holds, up to where it can be read no further; returns it. What
+    came from other clones is in git as their logs, or comes again: as a log of ours it would be taken for ours."""
+    there = {operation.id: operation for operation in logged}
+    written = _written(old, set(gitlog.replicas(paths, gitlog.OTHERS_REFS)), there)
+    apart = overlap.told_apart(written, there, lambda first: _known(old, first))
     found: dict[str, list[Operation]] = {}
-    with contextlib.suppress(sqlite3.DatabaseError, ValueError):
-        for row in old.execute(f"SELECT {_columns(old)} FROM operations ORDER BY sequence"):
-            operation = log.from_row(row)
-            if operation.number > 0 and (operation.replica in own if own else operation.replica not in others):
-                found.setdefault(operation.replica, []).append(operation)
+    for operation in (*apart.following, *apart.renamed):
+        found.setdefault(operation.replica, []).append(operation)
     for replica, operations in found.items():
         gitlog.append(paths, replica, operations)
+    return [operation for operations in found.values() for operation in operations]
+
+
+def _written(old: sqlite3.Connection, others: set[str], there: Container[str]) -> Iterator[Operation]:
+    """What this clone wrote. What the old index knew to be in git is not compared with it: where they differ the index
+    is damaged."""
+    own = _own(old)
+    mark: float = math.inf
+    with contextlib.suppress(sqlite3.DatabaseError, TypeError):
+        mark = outbox.mark(old)
+    with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+        for sequence, *row in old.execute(f"SELECT sequence, {_columns(old)} FROM operations ORDER BY sequence"):
+            operation = log.from_row(tuple(row))
+            is_ours = operation.replica in own if own else operation.replica not in others
+            if operation.number > 0 and is_ours and (sequence > mark or operation.id not in there):
+                yield operation._replace(act=operation.act or operation.number)
+
+
+def _known(old: sqlite3.Connection, first: Operation) -> dict[str, int]:
+    """What the old index knew when it wrote an operation, as far as it can be read."""
+    with contextlib.suppress(sqlite3.DatabaseError):
+        return knowledge.known_numbers(old, before=first.id)
+    return {}
 
 
 def _own(old: sqlite3.Connection) -> set[str]:

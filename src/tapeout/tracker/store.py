@@ -170,24 +170,30 @@ class Store:
     def _reopen(self) -> None:
         """Go on with the new index, after bringing to it and to git what only the old one holds."""
         old = self._connection
-        kept: list[Operation] = []
-        with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
-            kept = outbox.waiting(old)
-            outbox.flush(self.paths, old)
-        self._connection, self._file = _open(self.paths)
-        old.close()
-        if kept:
-            self._take_over(kept)
+        with contextlib.closing(old):
+            kept: list[Operation] = []
+            with contextlib.suppress(TapeoutError, sqlite3.Error, OSError):
+                mark = outbox.mark(old)
+                with contextlib.suppress(TapeoutError, OSError):
+                    outbox.flush(self.paths, old)
+                kept = log.own_operations(old, mark)  # after the flush: it may have had to rename some
+            self._connection, self._file = _open(self.paths)
+            if kept:
+                self._take_over(old, kept)
 
-    def _take_over(self, operations: list[Operation]) -> None:
+    def _take_over(self, old: sqlite3.Connection, operations: list[Operation]) -> None:
         """Bring in what this clone wrote to an index that was deleted, and that another process made again from git
         before it was there."""
-        from tapeout.tracker import merge
+        from tapeout.tracker import merge, overlap
 
         with self._writing():
-            own = {(operation.replica,) for operation in operations}
+            here = (log.operation(self._connection, one.id) for one in operations)
+            there = {one.id: one for one in here if one is not None}
+            apart = overlap.told_apart(operations, there, lambda first: knowledge.known_numbers(old, before=first.id))
+            lacking = [*apart.following, *apart.renamed]
+            own = {(operation.replica,) for operation in lacking}
             self._connection.executemany("INSERT OR IGNORE INTO own_replicas VALUES (?)", own)
-            merge.merge(self._connection, operations, time.time())
+            merge.merge(self._connection, lacking, time.time())
 
     def _append(self, issue: str, kind: str, data: dict[str, Any]) -> Operation:
         """Add one operation to the log and apply it; inside `_writing` only."""
@@ -235,7 +241,9 @@ class Store:
         """The index is new, or a copy made by whoever copied the state directory. A copy is another replica: two that
         count on under one name would write different operations with the same id."""
         if is_copy:
-            schema.new_replica(self._connection)
+            from tapeout.tracker import merge
+
+            merge.take_new_name(self._connection)
         self._connection.execute("UPDATE replica SET file = ?", (self._file[1],))
 
     def _append_many(self, entries: Iterable[bulk.Entry]) -> int:
