@@ -177,6 +177,24 @@ def test_errors_say_what_is_wrong(cli: Cli) -> None:
     run(test)
 
 
+def test_an_update_that_is_refused_leaves_the_dependencies_as_they_were(cli: Cli) -> None:
+    one, two, three = (cli.new(title) for title in ("one", "two", "three"))
+    assert cli("issue", "dep", "add", one, two).code == 0
+    links: dict[str, Any] = {"add_dependencies": [{"on": three}], "remove_dependencies": [{"on": two}]}
+
+    async def test() -> None:
+        async with client(cli) as call:
+            before = await call("show_issue", issue=one)
+            for wrong in ({"title": " "}, {"add_labels": ["a b"]}, {"parent": "zzzz"}, {"defer": "never"}):
+                with pytest.raises(Failed):
+                    await call("update_issue", issue=one, **links, **wrong)
+                assert await call("show_issue", issue=one) == before
+            await call("update_issue", issue=one, **links, title="new")
+            assert [d["target"] for d in (await call("show_issue", issue=one))["dependencies"]] == [three]
+
+    run(test)
+
+
 def test_a_lost_claim_says_who_holds_it_until_when(cli: Cli) -> None:
     identity = cli.new("one")
 

@@ -101,3 +101,30 @@ def test_values_that_no_field_can_hold(tracker: Tracker, three: list[str], field
     with pytest.raises(UsageError, match=says):
         tracker.edit(three[0], fields)
     assert tracker.history(three[0])[1:] == []
+
+
+def test_one_edit_changes_fields_labels_and_dependencies_or_nothing(tracker: Tracker, three: list[str]) -> None:
+    first, second, third = three
+    tracker.add_dependency(first, second)
+    before = contents(tracker.paths)
+    wrong: list[tuple[type[TapeoutError], dict[str, Any]]] = [
+        (UsageError, {"fields": {"priority": 9}}),
+        (UsageError, {"fields": {}, "add_labels": ["a b"]}),
+        (NotFound, {"fields": {"parent": "zzzz"}}),
+        (NotAllowed, {"fields": {"parent": first}}),
+        (NotFound, {"fields": {"title": "x"}, "add_dependencies": [(third, "blocks"), ("zzzz", "blocks")]}),
+        (NotAllowed, {"fields": {"title": "x"}, "add_dependencies": [(first, "blocks")]}),
+        (UsageError, {"fields": {"title": "x"}, "remove_dependencies": [(second, "loves")]}),
+    ]
+    for kind, change in wrong:
+        with pytest.raises(kind):
+            tracker.edit(first, **{"remove_dependencies": [(second, "blocks")], **change})
+        assert contents(tracker.paths) == before
+    tracker.edit(
+        first, {"title": "new"}, add_labels=["x"], add_dependencies=[(third, "blocks")],
+        remove_dependencies=[(second, "blocks")],
+    )  # fmt: skip
+    assert tracker.blockers(first) == [third]
+    assert len({entry.act for entry in tracker.history(first)[-4:]}) == 1
+    tracker.undo()
+    assert (tracker.issue(first).title, tracker.blockers(first)) == ("a", [second])

@@ -103,17 +103,19 @@ def _update(given: Arguments) -> Any:
     if "defer" in given:
         fields["deferred_until"] = parse_moment(given["defer"])
     with _open(given) as tracker:
-        issue = tracker.resolve(given["issue"])
-        # What is most likely to be refused comes first: a cycle leaves all as it was.
-        _connect(tracker.add_dependency, issue, given.get("add_dependencies", ()))
-        _connect(tracker.remove_dependency, issue, given.get("remove_dependencies", ()))
-        labels = {f"{verb}_labels": given.get(f"{verb}_labels", ()) for verb in ("add", "remove")}
-        return as_data(tracker.edit(issue, fields, **labels))
+        issue = tracker.edit(
+            given["issue"],
+            fields,
+            add_labels=given.get("add_labels", ()),
+            remove_labels=given.get("remove_labels", ()),
+            add_dependencies=_targets(given.get("add_dependencies", ())),
+            remove_dependencies=_targets(given.get("remove_dependencies", ())),
+        )
+        return as_data(issue)
 
 
-def _connect(change: Callable[[str, str, str], object], issue: str, dependencies: Any) -> None:
-    for one in dependencies:
-        change(issue, one["on"], one.get("kind", "blocks"))
+def _targets(dependencies: Any) -> list[tuple[str, str]]:
+    return [(one["on"], one.get("kind", "blocks")) for one in dependencies]
 
 
 def _comment(given: Arguments) -> Any:

@@ -6,7 +6,7 @@ Every command here that takes several issues changes all of them in one transact
 from __future__ import annotations
 
 from tapeout.base.errors import NotAllowed, UsageError
-from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import queries, waiting
 from tapeout.tracker.fields import checked_fields, checked_kind, checked_label
 from tapeout.tracker.model import PERSON_RESOLUTIONS, WAITING_KINDS, Comment, Dependency, Issue
@@ -14,7 +14,22 @@ from tapeout.tracker.store import Store, checked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import Any, Self
+
+    from tapeout.tracker.model import DependencyKind
+
+
+class _Edit(NamedTuple):
+    """Fields and labels to change, of any issue."""
+
+    fields: dict[str, Any]
+    labels: dict[str, list[str]]
+    """To `add` and to `remove`."""
+
+    @classmethod
+    def checked(cls, fields: Mapping[str, Any], add_labels: Iterable[str], remove_labels: Iterable[str]) -> Self:
+        labels = {"add": [checked_label(label) for label in add_labels], "remove": list(remove_labels)}
+        return cls(checked_fields(fields), labels)
 
 
 class EditCommands(Store):
@@ -27,9 +42,26 @@ class EditCommands(Store):
         *,
         add_labels: Iterable[str] = (),
         remove_labels: Iterable[str] = (),
+        add_dependencies: Iterable[tuple[str, str]] = (),
+        remove_dependencies: Iterable[tuple[str, str]] = (),
     ) -> Issue:
-        """Change one issue, as `edit_many`."""
-        return self.edit_many([prefix], fields, add_labels=add_labels, remove_labels=remove_labels)[0]
+        """Change one issue, as `edit_many`, and what it depends on, all in one transaction.
+
+        Args:
+            add_dependencies: targets and kinds, as for `add_dependency`.
+            remove_dependencies: targets and kinds, as for `remove_dependency`.
+        """
+        added = [(target, checked_kind(kind)) for target, kind in add_dependencies]
+        removed = [(target, checked_kind(kind)) for target, kind in remove_dependencies]
+        edit = _Edit.checked(fields, add_labels, remove_labels)
+        with self._writing():
+            issue = queries.resolve(self._connection, prefix)
+            self._apply_edit([issue], edit)
+            for target, kind in removed:
+                self._disconnect(issue, queries.resolve(self._connection, target), kind)
+            for target, kind in added:
+                self._connect(issue, queries.resolve(self._connection, target), kind)
+            return queries.issue(self._connection, issue)
 
     def edit_many(
         self,
@@ -46,20 +78,23 @@ class EditCommands(Store):
             UsageError: there is no such field, or a value is not valid.
             NotAllowed: the parent is one of the issues or below it.
         """
-        checked = checked_fields(fields)
-        labels = {"add": [checked_label(label) for label in add_labels], "remove": list(remove_labels)}
+        edit = _Edit.checked(fields, add_labels, remove_labels)
         with self._writing():
             identities = self._resolve_all(prefixes)
-            if checked.get("parent"):
-                checked["parent"] = queries.resolve(self._connection, checked["parent"])
-            for identity in identities:
-                if checked.get("parent"):
-                    self._refuse_as_parent(identity, checked["parent"])
-                if checked:
-                    self._append(identity, "fields-set", checked)
-                if labels["add"] or labels["remove"]:
-                    self._append(identity, "labels-changed", labels)
+            self._apply_edit(identities, edit)
             return self._issues(identities)
+
+    def _apply_edit(self, identities: Iterable[str], edit: _Edit) -> None:
+        fields = dict(edit.fields)
+        if fields.get("parent"):
+            fields["parent"] = queries.resolve(self._connection, fields["parent"])
+        for identity in identities:
+            if fields.get("parent"):
+                self._refuse_as_parent(identity, fields["parent"])
+            if fields:
+                self._append(identity, "fields-set", fields)
+            if edit.labels["add"] or edit.labels["remove"]:
+                self._append(identity, "labels-changed", edit.labels)
 
     def comment(self, prefix: str, text: str) -> Comment:
         """Add a comment to one issue."""
@@ -139,10 +174,7 @@ class EditCommands(Store):
         checked = checked_kind(kind)
         with self._writing():
             issue, on = queries.resolve(self._connection, prefix), queries.resolve(self._connection, target)
-            dependency = Dependency(issue, on, checked)
-            if any(known[:3] == dependency[:3] for known in queries.dependencies(self._connection, issue)):
-                self._append(issue, "dependency-removed", {"target": on, "kind": kind})
-            return dependency
+            return self._disconnect(issue, on, checked)
 
     def remove_parent(self, prefix: str, parent: str) -> Issue:
         """Take an issue out of its parent; if that is another one, nothing changes."""
@@ -156,6 +188,12 @@ class EditCommands(Store):
         dependency = Dependency(issue, target, checked_kind(kind))
         self._refuse_circle(issue, target, kind)
         self._append(issue, "dependency-added", {"target": target, "kind": kind})
+        return dependency
+
+    def _disconnect(self, issue: str, target: str, kind: DependencyKind) -> Dependency:
+        dependency = Dependency(issue, target, kind)
+        if any(known[:3] == dependency[:3] for known in queries.dependencies(self._connection, issue)):
+            self._append(issue, "dependency-removed", {"target": target, "kind": kind})
         return dependency
 
     def _refuse_circle(self, issue: str, target: str, kind: str) -> None:
