@@ -136,4 +136,9 @@ def test_a_claim_that_was_lost_lets_nothing_through(cli: Cli) -> None:
     for words in (["comment", issue, "late"], ["edit", issue, "--priority", "0"], ["close", issue]):
         done = cli("issue", *words, "--token", token, "--json", env={"TAPEOUT_ACTOR": "ada"})
         assert (done.code, done.error["code"], done.error["details"]["owner"]) == (9, "lost-claim", "ben")
+    exported = cli("export").out.replace("One", "Late").replace('"updated_at":"2', '"updated_at":"3')
+    (cli.folder / "late.jsonl").write_text(exported)
+    assert cli("import", "late.jsonl", "--dry-run").out.startswith("would be: 0 created, 1 updated")
+    assert cli("import", "late.jsonl", "--token", token, env={"TAPEOUT_ACTOR": "ada"}).code == 9
+    assert cli("issue", "show", issue, "--json").data["title"] == "One"
     assert cli("issue", "close", issue, "--token", "2", env={"TAPEOUT_ACTOR": "ben"}).code == 0

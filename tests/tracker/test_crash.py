@@ -92,6 +92,7 @@ def test_a_file_that_cannot_grow_fails_one_write_and_breaks_nothing(paths: State
     assert acknowledged
     assert last.startswith("full: 7 ")
     assert "nothing was lost" in last
+    assert ("disk I/O error" in last) != ("no space" in last)  # what the system said, and nothing else
     check_all_there(paths, acknowledged, 0 if first else 1)
 
 

@@ -258,3 +258,12 @@ def test_under_a_lease_nothing_is_written_once_it_is_lost(tracker: Tracker) -> N
     assert tracker.events() == before
     with tracker.under_lease("ben", theirs.token):
         assert tracker.close_issue(issue, note="done").status == "closed"
+
+
+def test_under_a_lease_new_issues_can_be_filed(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("one")).id
+    lease = tracker.claim(issue, "ada", 60)
+    with tracker.under_lease("ada", lease.token):
+        found = tracker.create(Draft("found on the way", links=((issue, "discovered-from"),)))
+        tracker.comment(issue, "still mine")
+    assert [one.issue for one in tracker.dependencies(found.id)] == [found.id]

@@ -426,6 +426,28 @@ def test_a_lease_that_has_run_out_or_was_given_back_can_be_taken(shared: Clones)
     assert leases(ada).take("issue", "a-1").owner == "a-1"
 
 
+def test_a_push_that_is_refused_while_the_lease_is_ours_is_no_lost_claim(shared: Clones, remote: Path) -> None:
+    ada, ben, _ = shared
+    held = leases(ada).take("issue", "a-1")
+    hook = remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(Unreachable, match=r"does not take the lease of issue: .*declined"):
+        leases(ada).renew(held)
+    with pytest.raises(Unreachable, match=r"does not take the lease of issue: .*declined"):
+        leases(ada).release(held)
+    hook.unlink()
+    leases(ada).renew(held)  # and the answer is lost
+    held = leases(ada).renew(held)
+    assert leases(ada).release(held)
+    with pytest.raises(Conflict, match="not ours any more"):
+        leases(ada).renew(held)
+    leases(ben).take("issue", "a-2")
+    with pytest.raises(Conflict, match="taken over by another clone"):
+        leases(ada).renew(held)
+
+
 def test_a_ref_that_is_no_lease_holds_nobody_off(shared: Clones, remote: Path) -> None:
     ada, _, _ = shared
     forge(remote, "x", "y")

@@ -11,7 +11,7 @@ from typing import Any
 import pygit2
 
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Tracker, merge
+from tapeout.tracker import Tracker
 from tapeout.tracker.operations import Operation
 
 TABLES = ("operations", "issues", "labels", "dependencies", "comments", "attachments", "attempts", "changes")
@@ -48,8 +48,7 @@ def logged(paths: StatePaths) -> list[str]:
 
 def receive(tracker: Tracker, operations: Iterable[Operation], now: float = 2e9) -> list[Operation]:
     """Merge operations of other replicas, as a sync does; those that were new."""
-    with tracker._writing():
-        return merge.merge(tracker._connection, operations, now)
+    return tracker.merge(list(operations), now).new
 
 
 def delete_index(paths: StatePaths) -> None:

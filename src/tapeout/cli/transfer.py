@@ -9,6 +9,7 @@ import os
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli import output
+from tapeout.cli.claims import add_token, under_lease
 from tapeout.cli.commands import add_json, read_bytes, source
 from tapeout.cli.context import open_tracker
 from tapeout.cli.output import Result
@@ -37,6 +38,7 @@ def _add_import(parser: Describes) -> None:
     )
     parser.add_argument("--from", dest="format", choices=FORMATS, help="the format; told from the file by default")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    add_token(parser)
     add_json(parser)
     parser.set_defaults(run=_import, for_people=True)
 
@@ -48,7 +50,7 @@ def _import(arguments: argparse.Namespace) -> Result:
     name = source(arguments.file)
     with without_garbage_collection():
         content = formats.read(read_bytes(arguments.file), name, arguments.format)
-        with open_tracker() as tracker:
+        with open_tracker() as tracker, under_lease(tracker, arguments.token):
             report = tracker.import_issues(content, name, dry_run=arguments.dry_run)
     data = report._asdict() | {
         "dry_run": arguments.dry_run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tapeout.base import jsontext as json
+from tapeout.base.lean import NamedTuple
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import bulk, fold, knowledge, log, schema, waiting
 from tapeout.tracker.operations import Operation
@@ -12,6 +13,20 @@ from tapeout.tracker.operations import Operation
 CLOCK_TRUST_SECONDS = 86_400.0
 """Our clock follows others' clocks, but none that is further ahead than this: one machine that is set to a wrong year
 must not move everybody's."""
+
+
+class Merged(NamedTuple):
+    """What a merge brought."""
+
+    new: list[Operation]
+    """What was not known before, in the order of the fold."""
+    lost_claims: list[str]
+    """Issues that somebody held, and that somebody else holds now."""
+
+
+def holders(connection: sqlite3.Connection) -> dict[str, str]:
+    """Issue to who holds it."""
+    return dict(connection.execute("SELECT id, lease_owner FROM issues WHERE lease_owner IS NOT NULL").fetchall())
 
 
 def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: float) -> list[Operation]:
@@ -75,6 +90,13 @@ def _note_heard(connection: sqlite3.Connection, operations: Sequence[Operation])
         heard[replica] = max(number, heard.get(replica, 0))
     if heard:
         connection.execute("UPDATE replica SET heard = ?", (json.dumps(heard),))
+
+
+def leave_taken_name(connection: sqlite3.Connection, operations: Iterable[Operation]) -> None:
+    """Write on under another name if these operations have our next numbers: the index was restored from a backup."""
+    name, number = connection.execute("SELECT name, number FROM replica").fetchone()
+    if knowledge.newest_numbers(operations).get(name, 0) > number:
+        take_new_name(connection)
 
 
 def take_new_name(connection: sqlite3.Connection) -> None:

@@ -1,8 +1,8 @@
 """Two lines of operations under one name, and how they are told apart.
 
-An older index in the place of a newer one, such as a backup that was written into the same file, gives numbers out again
-that git has already. What it wrote under them gets another name, and what git has is merged in: as if two clones had
-worked side by side. After a power cut git can be ahead of the index too; then there is nothing to rename.
+An older index in the place of a newer one, such as a backup that was written into the same file, gives numbers out
+again that git has already. What it wrote under them gets another name, and what git has is merged in: as if two clones
+had worked side by side. After a power cut git can be ahead of the index too; then there is nothing to rename.
 
 The new name is made from the first operation that gets it. So whoever is killed in the middle, or finds the same
 operations again in a copy of the index, comes to the same ids, and nothing is there twice.
@@ -118,7 +118,7 @@ def reconcile(paths: StatePaths, connection: sqlite3.Connection) -> None:
         if apart.clashing:
             _write_again(connection, apart)
         else:
-            _leave_taken_name(connection, there.values())
+            merge.leave_taken_name(connection, there.values())
 
 
 def _rename(connection: sqlite3.Connection, apart: Apart) -> None:
@@ -145,10 +145,3 @@ def _write_again(connection: sqlite3.Connection, apart: Apart) -> None:
     bulk.settle(connection, issues)
     connection.execute("INSERT OR IGNORE INTO own_replicas VALUES (?)", (name,))
     connection.execute("UPDATE replica SET name = ?, number = ?", (name, knowledge.known_numbers(connection)[name]))
-
-
-def _leave_taken_name(connection: sqlite3.Connection, there: Iterable[Operation]) -> None:
-    """The next numbers under our name are taken if git is ahead of us."""
-    name, number = connection.execute("SELECT name, number FROM replica").fetchone()
-    if knowledge.newest_numbers(there).get(name, 0) > number:
-        merge.take_new_name(connection)

@@ -107,6 +107,11 @@ def _starting_with(connection: sqlite3.Connection, select: str, prefix: str, lim
     ).fetchall()
 
 
+def exists(connection: sqlite3.Connection, identity: str) -> bool:
+    """Whether there is an issue with exactly this id."""
+    return connection.execute("SELECT 1 FROM issues WHERE id = ?", (identity,)).fetchone() is not None
+
+
 def issue(connection: sqlite3.Connection, identity: str) -> Issue:
     """One issue by its full id."""
     row = connection.execute(f"SELECT {_ISSUE_COLUMNS} FROM issues WHERE id = ?", (identity,)).fetchone()

@@ -281,9 +281,14 @@ def translate(error: sqlite3.DatabaseError | UnicodeEncodeError, path: str) -> E
     if isinstance(error, UnicodeEncodeError):  # half of a surrogate pair: how Python holds bytes that are no UTF-8
         return UsageError(f"{error.object!r} is not valid UTF-8")
     text = str(error)
-    if "disk is full" in text or "disk I/O" in text:
+    if "disk is full" in text:
         return EnvironmentProblem(
             f"no space to write {path}: {text}", hint="free some space and try again; nothing was lost"
+        )
+    if "disk I/O" in text:
+        return EnvironmentProblem(
+            f"cannot read or write {path}: {text}",
+            hint="the system refused it: look at its log, at the disk and at limits on file sizes; nothing was lost",
         )
     if "readonly" in text or "unable to open" in text:
         return EnvironmentProblem(f"cannot write {path}: {text}", hint="check the folder's permissions")

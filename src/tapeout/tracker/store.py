@@ -7,7 +7,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 
 from tapeout.base import jsontext as json
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from tapeout.tracker import bulk
+    from tapeout.tracker.merge import Merged
 
 MAX_TEXT_BYTES = 1_000_000
 """Longest body, comment or note, in bytes of UTF-8."""
@@ -107,6 +108,27 @@ class Store:
             self._connection.execute("DELETE FROM meta WHERE key = ?", (name,))
             if value:
                 self._connection.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+
+    def merge(self, operations: Sequence[Operation], now: float | None = None) -> Merged:
+        """Bring in operations that other clones wrote, in one transaction. Those that are known change nothing.
+
+        Args:
+            now: unix time; default: the clock's. Operations from far ahead of it do not move our clock.
+        """
+        from tapeout.tracker import merge
+
+        with self._writing():
+            before = merge.holders(self._connection)
+            new = merge.merge(self._connection, operations, time.time() if now is None else now)
+            merge.leave_taken_name(self._connection, operations)
+            after = merge.holders(self._connection)
+            lost = [issue for issue, owner in before.items() if after.get(issue, owner) != owner]
+            return merge.Merged(new, sorted(lost))
+
+    def knows(self, operations: Iterable[str]) -> bool:
+        """Whether all operations with these ids are in the index. No rebuild is under way when it is answered."""
+        with self._writing():
+            return all(log.operation(self._connection, identity) is not None for identity in operations)
 
     def own_replicas(self) -> list[str]:
         """Names under which this clone has written operations, and writes them now."""
@@ -257,11 +279,21 @@ class Store:
             return 0
         replica, number, ours, _ = self._counters("")
         numbering = bulk.Numbering(self._connection, replica, number, tick(ours, time.time()) - 1, self._act)
-        stored = (self._stored(entry) for entry in itertools.chain((first,), rest))
+        stored = (self._stored(entry) for entry in self._guarded(itertools.chain((first,), rest)))
         count = bulk.add(self._connection, numbering, storable(self.actor), stored)
         self._act = numbering.act
         self._connection.execute("UPDATE replica SET number = ?, clock = ?", (numbering.number, numbering.clock))
         return count
+
+    def _guarded(self, entries: Iterable[bulk.Entry]) -> Iterator[bulk.Entry]:
+        """The entries, after the guard was asked once about each issue, before anything is written about it."""
+        asked = {""}
+        for entry in entries:
+            issue = entry[0]
+            if self._guard is not None and issue not in asked:
+                self._guard(issue)
+                asked.add(issue)
+            yield entry
 
     @staticmethod
     def _stored(entry: bulk.Entry) -> tuple[bulk.Entry, str]:

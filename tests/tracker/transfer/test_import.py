@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapeout.base.errors import UsageError
+from tapeout.base.errors import LostClaim, UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.transfer import formats
@@ -363,3 +363,17 @@ def test_a_real_name_is_told_from_one_that_an_export_gave(tracker: Tracker, othe
     assert report.created == 1
     assert other.issue(report.issues[f"tapeout-{issue.id}"]).external_ref == f"tapeout-{issue.id}"
     assert bring(other, item).unchanged == 1
+
+
+def test_an_import_under_a_lost_claim_changes_nothing(tracker: Tracker) -> None:
+    issue = bring(tracker, bead("bd-1"), bead("bd-2")).issues["bd-1"]
+    stale = tracker.claim(issue, "ada", 0)
+    newer = {"title": "Changed", "updated_at": "2025-10-18T00:00:00Z", "notes": "Several operations"}
+    with tracker.under_lease("ada", stale.token):
+        assert bring(tracker, bead("bd-1", **newer), bead("bd-2"), bead("bd-3", **newer)).created == 1
+    tracker.claim(issue, "ben", 60)
+    before = tools.contents(tracker.paths)
+    again = {**newer, "title": "Changed again", "updated_at": "2025-10-19T00:00:00Z"}
+    with tracker.under_lease("ada", stale.token), pytest.raises(LostClaim, match=f"{issue} is held by ben"):
+        bring(tracker, bead("bd-4"), bead("bd-1", **again))
+    assert tools.contents(tracker.paths) == before

@@ -128,7 +128,7 @@ class IssueCommands(Store):
     def _fresh_id(self) -> str:
         while True:
             identity = new_id()
-            if self._connection.execute("SELECT 1 FROM issues WHERE id = ?", (identity,)).fetchone() is None:
+            if not queries.exists(self._connection, identity):
                 return identity
 
     def _links(self, draft: Draft, local: dict[str, str]) -> list[tuple[str, str]]:

@@ -119,7 +119,12 @@ class LeaseCommands(Store):
         Raises:
             LostClaim: by the writes, when the lease is stale; says who holds the issue until when.
         """
-        self._guard = lambda issue: self._fence(Lease(issue, owner, token, 0))
+
+        def guard(issue: str) -> None:
+            if queries.exists(self._connection, issue):  # an issue that is being filed is nobody's
+                self._fence(Lease(issue, owner, token, 0))
+
+        self._guard = guard
         try:
             yield
         finally:

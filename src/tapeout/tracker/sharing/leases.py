@@ -101,19 +101,16 @@ class SharedLeases:
                 return lease
             tries = tries + 1 if there == before else 0
             if tries == _TRIES:
-                raise Unreachable(
-                    f"{self._remote.name} does not take the lease of {issue}: {refused[name]}",
-                    hint=f"whoever looks after it has to allow pushes to {LEASE_REFS}*",
-                )
+                raise self._refused(issue, refused[name])
             before = there
 
     def release(self, lease: SharedLease) -> bool:
         """Give a lease back; False if it was not ours any more.
 
         Raises:
-            Unreachable: the remote cannot be reached; the lease runs out by itself.
+            Unreachable: the remote cannot be reached, or does not let it go; the lease runs out by itself.
         """
-        return not self._remote.push([Push(LEASE_REFS + lease.issue, "", expected=lease.commit)])
+        return self._replace(lease, "")
 
     def give_back(self, issue: str) -> None:
         """Give back whatever lease this clone has on an issue.
@@ -131,13 +128,36 @@ class SharedLeases:
         """Extend a lease.
 
         Raises:
-            LostClaim: somebody else has taken it over.
-            Unreachable: the remote cannot be reached.
+            LostClaim: somebody else has taken it over, or it was given back.
+            Unreachable: the remote cannot be reached, or does not take it: the lease is still ours.
         """
         renewed = self._draft(lease.issue, lease.owner, time.time() + seconds)
-        if self._remote.push([Push(LEASE_REFS + lease.issue, renewed.commit, expected=lease.commit)]):
-            raise LostClaim(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
-        return renewed
+        if self._replace(lease, renewed.commit):
+            return renewed
+        there = self._remote.refs(LEASE_REFS + lease.issue).get(LEASE_REFS + lease.issue)
+        if there is None:
+            raise LostClaim(f"the lease of {lease.owner} on {lease.issue} was given back: it is not ours any more")
+        held = self._read(lease.issue, there)
+        if held is not None and held.owner == lease.owner and set(held.replicas) & set(self._replicas):
+            return self.renew(held, seconds)  # a push of ours went through, and its answer was lost
+        raise LostClaim(f"the lease of {lease.owner} on {lease.issue} was taken over by another clone")
+
+    def _replace(self, lease: SharedLease, commit: str) -> bool:
+        """Put another commit, or none, in the place of a lease; False if it is not there any more. A push can be
+        refused for other reasons too, so what is there is asked for and not guessed."""
+        name = LEASE_REFS + lease.issue
+        for _ in range(_TRIES):
+            refused = self._remote.push([Push(name, commit, expected=lease.commit)])
+            there = self._remote.refs(name).get(name, "") if refused else commit
+            if there != lease.commit:
+                return there == commit
+        raise self._refused(lease.issue, refused[name])
+
+    def _refused(self, issue: str, reason: str) -> Unreachable:
+        return Unreachable(
+            f"{self._remote.name} does not take the lease of {issue}: {reason}",
+            hint=f"whoever looks after it has to allow pushes to {LEASE_REFS}*",
+        )
 
     def exchange(self) -> None:
         """Exchange logs with the remote: before giving a lease back, so that others know what was done under it, and

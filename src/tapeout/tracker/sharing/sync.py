@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapeout.base import faults, git, locks
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.usergit import complaint, user_git
-from tapeout.tracker import gitlog, log, merge, schema, waiting
+from tapeout.tracker import gitlog, log, waiting
 from tapeout.tracker.knowledge import KIND as HEARD
 from tapeout.tracker.knowledge import Knowledge
+from tapeout.tracker.merge import Merged
 from tapeout.tracker.model import Dependency
 from tapeout.tracker.operations import Operation
 from tapeout.tracker.sharing.audit import Audit, audit
@@ -99,7 +99,7 @@ def sync(store: Store, remote: Remote, *, repair: bool = False) -> SyncReport:
             for replica, tip in there.items()
             if replica not in unread and known.get(replica) != tip
         }
-        fresh, before = _merge(store, audits)
+        merged = _merge(store, audits)
         faults.point("sync.merged")
         _adopt(store, repository, audits, there)
         if not _holds(store, audits):  # made again from git meanwhile, when git did not have them yet
@@ -113,10 +113,10 @@ def sync(store: Store, remote: Remote, *, repair: bool = False) -> SyncReport:
     with store._reading() as connection:
         return SyncReport(
             remote=remote.name,
-            received=sum(operation.kind != HEARD for operation in fresh),
+            received=sum(operation.kind != HEARD for operation in merged.new),
             sent=sent,
-            conflicts=tuple(_conflicts(connection, fresh)),
-            lost_claims=tuple(sorted(_lost(connection, before))),
+            conflicts=tuple(_conflicts(connection, merged.new)),
+            lost_claims=tuple(merged.lost_claims),
             circles=tuple(dependency for dependency, _ in waiting.circles(connection)),
             parent_circles=tuple(tuple(circle) for circle in waiting.parent_circles(connection)),
             quarantined=tuple(quarantined),
@@ -142,34 +142,20 @@ def write_bundle(store: Store, path: str) -> int:
     return len(names)
 
 
-def _merge(store: Store, audits: dict[str, Audit]) -> tuple[list[Operation], dict[str, str]]:
-    """Merge what is new; returns it, and who held which issue before."""
+def _merge(store: Store, audits: dict[str, Audit]) -> Merged:
     operations = [operation for one in audits.values() for operation in one.operations]
-    if not operations:
-        return [], {}
-    with store._writing():
-        connection = store._connection
-        held = dict(connection.execute("SELECT id, lease_owner FROM issues WHERE lease_owner IS NOT NULL").fetchall())
-        if not log.own_replicas(connection).isdisjoint(operation.replica for operation in operations):
-            # Our own log is ahead of us: this index was restored from a backup, and its next numbers are taken.
-            schema.new_replica(connection)
-        return merge.merge(connection, operations, time.time()), held
+    return store.merge(operations) if operations else Merged([], [])
 
 
 def _holds(store: Store, audits: dict[str, Audit]) -> bool:
-    """Whether the index has what was merged. Asked with the write lock held: no rebuild is under way then."""
+    """Whether the index has what was merged."""
     newest = [one.operations[-1].id for one in audits.values() if one.operations]
-    if not newest:
-        return True
-    with store._writing():
-        known = "SELECT 1 FROM operations WHERE id = ?"
-        return all(store._connection.execute(known, (identity,)).fetchone() for identity in newest)
+    return not newest or store.knows(newest)
 
 
 def _adopt(store: Store, repository: pygit2.Repository, audits: dict[str, Audit], there: dict[str, str]) -> None:
     """Remember how far the logs were merged, and keep bad ones for people to look at."""
-    with store._reading() as connection:
-        own = log.own_replicas(connection)
+    own = store.own_replicas()
     for replica, one in audits.items():
         if one.tip is not None:
             prefix = gitlog.LOG_REFS if replica in own else gitlog.OTHERS_REFS
@@ -282,12 +268,3 @@ def _clashes(
 
 def _author(operation: Operation) -> str:
     return f"{operation.actor} ({operation.replica})"
-
-
-def _lost(connection: sqlite3.Connection, before: dict[str, Any]) -> list[str]:
-    return [
-        issue
-        for issue, owner in before.items()
-        for (now,) in connection.execute("SELECT lease_owner FROM issues WHERE id = ?", (issue,))
-        if now is not None and now != owner
-    ]
