@@ -293,6 +293,33 @@ def test_followers_and_the_search_see_what_came_from_git(paths: StatePaths, back
         assert [hit.issue.title for hit in tracker.search("older")] == ["of the older index"]
 
 
+@pytest.mark.parametrize("notices", ["write", "check", "rebuild"])
+@pytest.mark.parametrize("back_to", [0, 1, 2])
+def test_what_a_log_lacks_that_was_set_back_is_written_again(paths: StatePaths, back_to: int, notices: str) -> None:
+    with Tracker.open(paths, "ada") as tracker:
+        for number in range(4):
+            tracker.create(Draft(f"{number}"))
+            tracker.flush()
+    repository = pygit2.Repository(paths.tracker_git)
+    (name,) = [name for name in repository.references if name.startswith(gitlog.LOG_REFS)]
+    commits = list(repository.walk(repository.references[name].target))[::-1]
+    if back_to:
+        repository.references.create(name, commits[back_to - 1].id, force=True)
+    else:
+        repository.references.delete(name)
+    assert len(logged(paths)) == back_to
+    if notices == "rebuild":
+        rebuild.rebuild(paths)
+    with Tracker.open(paths, "ada") as tracker:
+        if notices == "check":
+            tracker.check()
+            assert len(logged(paths)) == 4
+        tracker.create(Draft("4"))
+        tracker.flush()
+    assert titles(paths) == ["0", "1", "2", "3", "4"]
+    assert_sound(paths)
+
+
 class Machine(RuleBasedStateMachine):
     """Writing, being killed, backing up, putting back and rebuilding, in any order."""
 

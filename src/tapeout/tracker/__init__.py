@@ -21,6 +21,7 @@ operations go to git. docs/explanation/storage.md tells it at length. A map of t
     waiting      what follows for other issues: who waits for whom, circles; `digraph`: the algorithms
     queries      rows to the values of `model`
     outbox       what is not in git yet, and how it gets there; `gitlog`: the log in git; `blobs`: attached files
+    overlap      an index and a log that went on under the same numbers, told apart
     rebuild      the index again from git
     doorbell     listeners are woken by named pipes, never by polling
 

@@ -71,7 +71,7 @@ def flush_all(paths: StatePaths, connection: sqlite3.Connection) -> None:
         Busy: the other flush does not end.
     """
     with flush_lock_patiently(paths):
-        _agree(paths, connection, gitlog.replicas(paths))
+        _agree(paths, connection, log.own_replicas(connection).union(gitlog.replicas(paths)))
         while is_waiting(connection):
             _flush_locked(paths, connection)
 
@@ -135,15 +135,29 @@ def _flush_locked(paths: StatePaths, connection: sqlite3.Connection) -> int:
 def _agree(paths: StatePaths, connection: sqlite3.Connection, replicas: Iterable[str]) -> bool:
     """See to it that the index and git have the same under the same ids; whether anything had to be done for it.
 
-    The index may have been restored from a backup, or set back by a power cut: then its numbers are given out twice.
+    Either may have been restored from a backup, or set back by a power cut. An index that is older than git gives
+    numbers out again; a log that is older than the index lacks what the index knows to be there.
     """
     from tapeout.base import faults
     from tapeout.tracker import overlap
 
-    if all(overlap.is_continued(paths, connection, replica) for replica in replicas):
+    newest = {replica: gitlog.newest(paths, replica) for replica in replicas}
+    if not all(overlap.is_known(connection, one) for one in newest.values() if one is not None):
+        overlap.reconcile(paths, connection)
+        faults.point("flush.reconciled")
+        return True
+    following = [f"{replica}.{one.number + 1 if one is not None else 1}" for replica, one in newest.items()]
+    return _write_again(paths, connection, following)
+
+
+def _write_again(paths: StatePaths, connection: sqlite3.Connection, lacking: Iterable[str]) -> bool:
+    """Put the mark back before the first of these operations that the index takes to be in git; whether there is one."""
+    places = (connection.execute("SELECT sequence FROM operations WHERE id = ?", (one,)).fetchone() for one in lacking)
+    first = min((place[0] for place in places if place is not None), default=None)
+    if first is None or first > mark(connection):
         return False
-    overlap.reconcile(paths, connection)
-    faults.point("flush.reconciled")
+    with schema.transaction(connection, paths.tracker_db):
+        connection.execute("UPDATE meta SET value = min(value, ?) WHERE key = 'flushed'", (first - 1,))
     return True
 
 

@@ -91,11 +91,10 @@ def _referring(data: dict[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
     return {**data, **changed}
 
 
-def is_continued(paths: StatePaths, connection: sqlite3.Connection, replica: str) -> bool:
-    """Whether the index knows what git has of one of our replicas, so that it can write on under that name. Each log
-    only grows: if its newest operation is the same here and there, so are all before it."""
-    newest = gitlog.newest(paths, replica)
-    return newest is None or is_same(newest, log.operation(connection, newest.id))
+def is_known(connection: sqlite3.Connection, newest: Operation) -> bool:
+    """Whether the index has the newest operation of a log of ours, so that it can write on under that name. A log only
+    grows: if its newest operation is the same here and there, so are all before it."""
+    return is_same(newest, log.operation(connection, newest.id))
 
 
 def reconcile(paths: StatePaths, connection: sqlite3.Connection) -> None:
