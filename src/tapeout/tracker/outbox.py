@@ -151,7 +151,7 @@ def _agree(paths: StatePaths, connection: sqlite3.Connection, replicas: Iterable
 
 
 def _write_again(paths: StatePaths, connection: sqlite3.Connection, lacking: Iterable[str]) -> bool:
-    """Put the mark back before the first of these operations that the index takes to be in git; whether there is one."""
+    """Put the mark back before the first of these operations that the index takes to be in git; whether one is."""
     places = (connection.execute("SELECT sequence FROM operations WHERE id = ?", (one,)).fetchone() for one in lacking)
     first = min((place[0] for place in places if place is not None), default=None)
     if first is None or first > mark(connection):
