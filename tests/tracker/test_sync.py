@@ -362,6 +362,24 @@ def test_an_index_from_a_backup_goes_on_as_another_replica(shared: Clones, tmp_p
     assert_same(ada, ben)
 
 
+def test_an_index_that_was_put_back_in_place_shares_both_of_its_lines(shared: Clones) -> None:
+    ada, ben, _ = shared
+    ada.tracker.close()
+    backup = Path(ada.paths.tracker_db).read_bytes()
+    ada.tracker = Tracker.open(ada.paths, "ada")
+    ada.tracker.create(Draft("after the backup"))
+    everywhere(ada, ben)
+    ada.tracker.close()
+    Path(ada.paths.tracker_db).write_bytes(backup)
+    ada.tracker = Tracker.open(ada.paths, "ada")
+    ada.tracker.create(Draft("after the restore"))
+    assert not ada.sync().quarantined
+    assert not ben.sync().quarantined
+    everywhere(ada, ben)
+    assert ben.titles == ["after the backup", "after the restore", "of ada", "of ben"]
+    assert_same(ada, ben)
+
+
 SYNCER = """
 import sys, pygit2
 from tapeout.base.paths import StatePaths, find_repository
