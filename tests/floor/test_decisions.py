@@ -43,7 +43,7 @@ def change(identity: str, owner: str, state: str, **fields: object) -> Change:
 
 NOTHING = Snapshot(
     slots=4, ready=(), running=(), jobs=(), starting={}, salvages={}, queued=0, gate_runs=False,
-    queue_stopped=None, stopping=False,
+    queue_stopped=None, stopping=False, publish_due=False,
 )  # fmt: skip
 
 

@@ -90,6 +90,15 @@ def move_ref(repository: pygit2.Repository, name: str, new: str, old: str | None
             time.sleep(0.005)
 
 
+def release_stale_lock(repository: pygit2.Repository, lock: str) -> None:
+    """Wait until the lock of a ref (path of its file) is gone; one that a killed process left behind is removed after
+    `STALE_LOCK` seconds. One that others take again and again is given up on."""
+    deadline = time.monotonic() + 3 * STALE_LOCK
+    while os.path.lexists(lock) and time.monotonic() < deadline:
+        _break_stale_lock(repository, lock)
+        time.sleep(0.005)
+
+
 def _break_stale_lock(repository: pygit2.Repository, lock: str) -> None:
     """Remove a lock that its holder cannot release any more; one breaker at a time, so never a fresh one."""
     with open(os.path.join(repository.path, "tapeout-locks"), "wb") as guard, contextlib.suppress(OSError):

@@ -98,6 +98,11 @@ class StatePaths(NamedTuple):
         """Held by the one process that gates and lands."""
         return os.path.join(self.root, "queue.lock")
 
+    @property
+    def publish_lock(self) -> str:
+        """Held by the one process that publishes."""
+        return os.path.join(self.root, "publish.lock")
+
 
 def tapeout_home() -> str:
     """`$TAPEOUT_HOME`, else the platform's user state directory for tapeout."""

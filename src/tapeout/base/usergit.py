@@ -4,7 +4,7 @@ No hook runs, nothing is asked on a terminal, and variables such as GIT_DIR that
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tapeout.base.processes import Captured, run_captured, run_trusted
 
@@ -21,6 +21,7 @@ def user_git(
     *arguments: str,
     timeout: float = 120.0,
     settings: Sequence[tuple[str, str]] = (),
+    variables: Mapping[str, str] | None = None,
     trusted: bool = False,
 ) -> Captured:
     """Run git in `folder` for at most `timeout` seconds.
@@ -28,6 +29,7 @@ def user_git(
     Args:
         trusted: nothing of the repository is run, such as filters: what git leaves running, a daemon that keeps a
             login or a connection, may stay.
+        variables: more environment variables for this run.
         settings: git configuration for this run, by full key; it may hold secrets, so it is in no argument list.
 
     Raises:
@@ -45,6 +47,7 @@ def user_git(
     }
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env |= variables or {}
     argv = ["git", *_OPTIONS, *arguments]
     if trusted:
         return run_trusted(argv, cwd=folder, env=env, timeout=timeout)

@@ -67,6 +67,9 @@ def _text(status: Status, unproven: list[str]) -> str:
         lines.append(f"the queue is stopped: {status.queue_stopped}")
     if unproven:
         lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
+    if status.unpublished is not None and not (floor and status.unpublished == ""):
+        why = status.unpublished or "publishing was cut off"
+        lines.append(f"landed, but not published: {why}; `tapeout publish` tries again")
     if status.workers:
         rows = [
             (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),

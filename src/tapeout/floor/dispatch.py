@@ -31,6 +31,8 @@ class Snapshot:
     """Attempt to how many of its salvage jobs have not ended it."""
     queued: int
     """Changes that wait for the gate or are in it."""
+    publish_due: bool
+    """Whether what landed is still to be published, by the process that gates and lands."""
     gate_runs: bool
     """Whether the process that gates and lands lives."""
     queue_stopped: str | None
@@ -61,10 +63,11 @@ def plan_dispatch(now: Snapshot) -> Plan:
     reported = {attempt.id for attempt in now.running}
     starting = {attempt: issue for attempt, issue in now.starting.items() if attempt not in reported}
     works = now.queue_stopped is None
-    gate = works and now.queued > 0 and not now.gate_runs
+    gated = works and (now.queued > 0 or now.publish_due)
+    gate = gated and not now.gate_runs
     free = now.slots - len(reported - lost) - len(starting)
     start = _startable(now, starting)[: max(0, free)] if works else ()
-    waits = bool(starting or reported - lost or now.gate_runs or (works and now.queued))
+    waits = bool(starting or reported - lost or now.gate_runs or gated)
     return Plan(start, dead, gate, idle=not (start or dead or gate or waits))
 
 

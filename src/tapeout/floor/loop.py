@@ -70,7 +70,7 @@ class _State:
     gate_killer: str | None = None
     """Issue whose change was refused because the gate died of it; nothing was decided since."""
     gate_began_with: frozenset[str] = frozenset()
-    """Changes that were in the queue when the gate was started."""
+    """What there was for the gate to do when it was started."""
     stopping: bool = False
     asked_to_stop: bool = False
 
@@ -136,6 +136,7 @@ class Floor:
             starting=dict(state.starting),
             salvages=dict(state.salvages),
             queued=len(tracker.changes()),
+            publish_due=tracker.unpublished() == "",
             gate_runs=GATE_JOB in jobs,
             queue_stopped=tracker.queue_stopped(),
             stopping=state.stopping,
@@ -151,7 +152,7 @@ class Floor:
         for issue in plan.start:
             await self._start_worker(issue)
         if plan.gate:
-            self._state.gate_began_with = self._queued()
+            self._state.gate_began_with = self._for_the_gate()
             arguments = (state_root, repository.root, repository.git_dir)
             await self._executor.submit(Job(GATE_JOB, "tapeout.gate.job:main", arguments))
 
@@ -255,7 +256,7 @@ class Floor:
         """A gate process that decides nothing and does not say why has died. Dying of one change again and again
         refuses that change; dying of others too, or before it judges one, stops the queue."""
         state = self._state
-        if self._tracker.queue_stopped() is not None or not state.gate_began_with <= self._queued():
+        if self._tracker.queue_stopped() is not None or not state.gate_began_with <= self._for_the_gate():
             state.gate_deaths, state.gate_killer = 0, None
             return
         state.gate_deaths += 1
@@ -275,8 +276,10 @@ class Floor:
         verdict = {"passed": False, "reason": reason, "findings": [finding]}
         self._tracker.record_verdict(change.id, change.candidate or "", verdict)
 
-    def _queued(self) -> frozenset[str]:
-        return frozenset(change.id for change in self._tracker.changes())
+    def _for_the_gate(self) -> frozenset[str]:
+        """The changes in the queue, and publishing if it is due."""
+        due = ["publish"] if self._tracker.unpublished() == "" else []
+        return frozenset([*due, *(change.id for change in self._tracker.changes())])
 
     def _log(self, job: str) -> str:
         return os.path.join(self._settings.paths.logs, f"{job}.log")

@@ -52,6 +52,8 @@ class Status:
     workers: tuple[WorkerRow, ...]
     queue: tuple[QueueRow, ...]
     queue_stopped: str | None
+    unpublished: str | None
+    """Why landed commits are not where the user sees them, empty if that is still being seen to; None if they are."""
     needs_person: tuple[Issue, ...]
     """The most urgent ones."""
 
@@ -79,6 +81,7 @@ def read_status(tracker: Tracker, paths: StatePaths) -> Status:
             for change in tracker.changes()
         ),
         queue_stopped=tracker.queue_stopped(),
+        unpublished=tracker.unpublished(),
         needs_person=tuple(tracker.issues(Filter(status="open", needs_person=True), LISTED)),
     )
 

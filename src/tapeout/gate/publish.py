@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.errors import Busy, EnvironmentProblem
+from tapeout.base.faults import point
 from tapeout.base.git import is_ancestor, move_ref, open_bare, resolve
+from tapeout.base.locks import patiently
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.usergit import complaint, user_git
 from tapeout.config import Config
+from tapeout.gate.fastforward import fast_forward, mend
+from tapeout.gate.halfway import Step
 from tapeout.gate.hub import diverged_reason, hub_branch, open_user
 from tapeout.gate.worktrees import Worktree, busy_with, dirty, worktrees
 from tapeout.tracker import Tracker
@@ -18,8 +22,8 @@ from tapeout.tracker import Tracker
 PUSH_SECONDS = 120.0
 """How long a push to a remote may take."""
 
-_FETCHED = "refs/tapeout/published"
-"""In the user's repository for the moment between fetching the commits and moving the branch."""
+WAIT_SECONDS = 150.0
+"""How long to wait for another process that publishes: a push of its may take as long as ours."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,32 @@ def publish(
 ) -> Published | Skipped | None:
     """Publish the hub's target branch as `project.publish` says; None if that is `none`.
 
-    Records what it did, and unless it is `quiet` (a repetition) why it could not.
+    Records what it did, and unless it is `quiet` (a repetition) why it could not. Killed at any moment it is due again:
+    the next call puts right what was left and goes on.
     """
     if config.project.publish == "none":
+        tracker.set_unpublished(None)
         return None
     try:
-        done: Published | Skipped = _Publication(paths, repository, config.project.publish, tracker).run()
+        with patiently(paths.publish_lock, WAIT_SECONDS, "another process publishes right now"):
+            return _publish(paths, repository, config.project.publish, tracker, quiet=quiet)
+    except Busy as error:  # it is that one's to say what came of it
+        return Skipped(error.message)
+
+
+def _publish(
+    paths: StatePaths, repository: Repository, where: str, tracker: Tracker, *, quiet: bool
+) -> Published | Skipped:
+    """As `publish`, while nobody else does."""
+    try:
+        publication = _Publication(paths, repository, where, tracker)
+        done = publication.run()
+        tracker.set_unpublished(done.reason if isinstance(done, Skipped) else None)
+        if publication.is_outdated():  # its landing may have been recorded just before we said that all is published
+            tracker.set_unpublished("")
     except (EnvironmentProblem, OSError, pygit2.GitError, ValueError) as error:
         done = Skipped(str(error))
+        tracker.set_unpublished(done.reason)
     if isinstance(done, Skipped) and not quiet:
         tracker.record("publish-skipped", {"reason": done.reason})
     return done
@@ -63,21 +85,30 @@ class _Publication:
         self._hub = open_bare(paths.hub)
         self._branch = hub_branch(self._hub)
         self._ref = f"refs/heads/{self._branch}"
+        self._commit = resolve(self._hub, self._ref)
         self._user = open_user(repository)
 
+    def is_outdated(self) -> bool:
+        """Whether more landed since this began."""
+        return resolve(self._hub, self._ref) != self._commit
+
     def run(self) -> Published | Skipped:
-        commit = resolve(self._hub, self._ref)
+        commit = self._commit
         if commit is None:
             return Skipped("nothing has landed yet")
+        trees = worktrees(self._repository.root)
+        for tree in trees:
+            if problem := mend(tree, self._user):
+                return Skipped(problem)
         remote = self._where.removeprefix("remote:")
-        done = self._to_branch(commit) if self._where == "branch" else self._to_remote(commit, remote)
+        done = self._to_branch(commit, trees) if self._where == "branch" else self._to_remote(commit, remote)
         if isinstance(done, Skipped):
             return done
         if done is not None:
             self._tracker.record("published", {"commit": commit, "where": self._where})
         return Published(commit)
 
-    def _to_branch(self, commit: str) -> Published | Skipped | None:
+    def _to_branch(self, commit: str, trees: list[Worktree]) -> Published | Skipped | None:
         """Fast-forward the user's branch; None if it holds the commit already."""
         theirs = resolve(self._user, self._ref)
         if theirs is None:
@@ -86,7 +117,6 @@ class _Publication:
             return None
         if not is_ancestor(self._hub, theirs, commit):
             return Skipped(diverged_reason(self._paths, self._branch))
-        trees = worktrees(self._repository.root)
         for tree in trees:
             if what := busy_with(tree, self._branch):
                 return Skipped(f"a {what} of {self._branch} is going on in {tree.path}")
@@ -95,22 +125,12 @@ class _Publication:
             return Skipped(f"{self._branch} is checked out in several work trees")
         if holders and dirty(holders[0]):
             return Skipped(f"{holders[0].path} has uncommitted changes on {self._branch}: commit or stash them")
-        self._fetch()
-        try:
-            return self._forward(holders, commit, theirs)
-        finally:
-            self._user.references.delete(_FETCHED)
-
-    def _forward(self, holders: list[Worktree], commit: str, theirs: str) -> Published | Skipped:
-        if not holders:
-            if not move_ref(self._user, self._ref, commit, theirs):
-                return Skipped(f"{self._branch} moved meanwhile")
-            return Published(commit)
-        merged = user_git(holders[0].path, "merge", "--ff-only", "--quiet", "--no-autostash", commit)
-        if merged.exit_code != 0:
-            return Skipped(_merge_complaint(merged.output) or complaint(merged))
-        if resolve(self._user, self._ref) != commit:
-            return Skipped(f"{self._branch} was switched or moved meanwhile in {holders[0].path}")
+        self._begin()
+        if holders:
+            problem = fast_forward(holders[0], self._user, Step(self._branch, theirs, commit))
+            return Skipped(problem) if problem else Published(commit)
+        if not move_ref(self._user, self._ref, commit, theirs):
+            return Skipped(f"{self._branch} moved meanwhile")
         return Published(commit)
 
     def _to_remote(self, commit: str, remote: str) -> Published | Skipped | None:
@@ -119,15 +139,11 @@ class _Publication:
             return Skipped(f"your repository has no remote {remote}")
         if resolve(self._user, f"refs/remotes/{remote}/{self._branch}") == commit:
             return None
-        self._fetch()
-        try:
-            target = f"{commit}:{self._ref}"
-            pushed = user_git(
-                self._repository.root, "push", "--porcelain", "--no-verify", "--no-follow-tags",
-                "--recurse-submodules=no", "--", remote, target, timeout=PUSH_SECONDS,
-            )  # fmt: skip
-        finally:
-            self._user.references.delete(_FETCHED)
+        self._begin()
+        pushed = user_git(
+            self._repository.root, "push", "--porcelain", "--no-verify", "--no-follow-tags",
+            "--recurse-submodules=no", "--", remote, f"{commit}:{self._ref}", timeout=PUSH_SECONDS,
+        )  # fmt: skip
         if pushed.exit_code == 0 and not pushed.timed_out:
             return Published(commit)
         if "[rejected]" in pushed.output:
@@ -138,24 +154,15 @@ class _Publication:
             )
         return Skipped(f"cannot push to {remote}: {complaint(pushed)}")
 
-    def _fetch(self) -> None:
-        """Bring the landed objects into the user's repository, leaving its FETCH_HEAD alone."""
+    def _begin(self) -> None:
+        """From here on the user's repository changes. First the landed commits come into it, without a ref: it takes no
+        lock that could be left behind, and git keeps what is new for days."""
+        self._tracker.set_unpublished("")
+        point("publish.begun")
         fetched = user_git(
             self._repository.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", "--", self._paths.hub, f"+{self._ref}:{_FETCHED}",
+            "--recurse-submodules=no", "--", self._paths.hub, self._ref,
         )  # fmt: skip
         if fetched.exit_code != 0:
             raise EnvironmentProblem(f"cannot bring landed commits into your repository: {complaint(fetched)}")
-
-
-def _merge_complaint(output: str) -> str:
-    """The files in the way of a merge, as git lists them."""
-    for marker, what in (
-        ("untracked working tree files would be overwritten", "untracked files are in the way"),
-        ("local changes to the following files would be overwritten", "uncommitted changes are in the way"),
-    ):
-        if marker in output:
-            files = [line.strip() for line in output.splitlines() if line.startswith("\t")]
-            more = f" and {len(files) - 5} more" if len(files) > 5 else ""
-            return f"{what}: {', '.join(files[:5])}{more}"
-    return ""
+        point("publish.fetched")

@@ -15,6 +15,18 @@ class Worktree:
     branch: str
     """Name of the branch that is checked out; empty if none."""
 
+    @property
+    def git_dir(self) -> str:
+        """Its own git directory, which holds its index and its HEAD."""
+        dot_git = os.path.join(self.path, ".git")
+        if not os.path.isfile(dot_git):
+            return dot_git
+        return os.path.join(self.path, _first_line(dot_git).removeprefix("gitdir:").strip())
+
+    def has(self, branch: str) -> bool:
+        """Whether the branch is checked out in it now."""
+        return _first_line(os.path.join(self.git_dir, "HEAD")) == f"ref: refs/heads/{branch}"
+
 
 def worktrees(folder: str) -> list[Worktree]:
     """The work trees that exist, of the repository that `folder` belongs to.
@@ -36,10 +48,7 @@ def worktrees(folder: str) -> list[Worktree]:
 
 def busy_with(worktree: Worktree, branch: str) -> str:
     """The operation that a work tree is in the middle of and that concerns the branch; empty if there is none."""
-    git_dir = os.path.join(worktree.path, ".git")
-    if os.path.isfile(git_dir):  # a linked work tree
-        target = _first_line(git_dir).removeprefix("gitdir:").strip()
-        git_dir = os.path.join(worktree.path, target)
+    git_dir = worktree.git_dir
     for name, what in (("rebase-merge", "rebase"), ("rebase-apply", "rebase")):
         if _first_line(os.path.join(git_dir, name, "head-name")) == f"refs/heads/{branch}":
             return what

@@ -66,10 +66,26 @@ class ChangeCommands(Store):
         self._move(change, "conflict", verdict=verdict)
 
     def record_landed(self, change: str, commit: str) -> None:
-        """Main contains the change: the issue closes as landed, in the same transaction."""
+        """Main contains the change: the issue closes as landed, and publishing is due, in the same transaction."""
         with self._writing():
             current = self._expect(change, "landed")
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('unpublished', '')")
             self._append(current.issue, "change-landed", {"change": change, "commit": commit})
+
+    def set_unpublished(self, reason: str | None) -> None:
+        """What landed cannot be published for that reason; empty: it is due; None: all is published."""
+        if self.unpublished() == reason:
+            return
+        with self._writing():
+            self._connection.execute("DELETE FROM meta WHERE key = 'unpublished'")
+            if reason is not None:
+                self._connection.execute("INSERT INTO meta VALUES ('unpublished', ?)", (reason,))
+
+    def unpublished(self) -> str | None:
+        """Why landed commits are not where the user sees them, as `set_unpublished` was told."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'unpublished'").fetchone()
+            return str(row[0]) if row else None
 
     def stop_queue(self, reason: str) -> None:
         """The gate cannot work (a tool is missing, the disk is full): nothing is gated until `start_queue`."""
