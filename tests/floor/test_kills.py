@@ -160,7 +160,6 @@ def test_a_killed_fork_server_is_replaced(bench: Workbench) -> None:
     floor = bench.start("up")
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
         wait_for(bell, lambda: tracker.issue(first).status == "closed")
-        wait_for(bell, lambda: bench.git("rev-parse", "main") == str(bench.hub.branches["main"].target))
         for child in psutil.Process(floor.pid).children():
             if "forkserver" in " ".join(child.cmdline()):
                 kill(child.pid)

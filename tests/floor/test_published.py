@@ -2,6 +2,7 @@
 in the user's repository that is in anybody's way."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,8 +19,6 @@ from tests.floor.test_kills import kill, wait_for
 
 POINTS = ["begun", "fetched", "locked", "merged", "indexed", "unnoted"]
 
-HOLD = "refs/heads/main.lock"
-
 
 class Gated:
     """A user's repository in which git stops in the middle of writing the work tree: at a filter that waits.
@@ -35,10 +34,10 @@ class Gated:
         os.mkfifo(self.leave)
         self.switch = folder / "slow"
         bench.git("config", "filter.slow.clean", "cat")
-        bench.git(
-            "config", "filter.slow.smudge",
-            f"if mv {self.switch} {self.switch}.used 2>/dev/null; then echo > {self.reached}; read x < {self.leave}; fi; cat",
-        )  # fmt: skip
+        stops = (
+            f"if mv {self.switch} {self.switch}.used 2>/dev/null; then echo > {self.reached}; read x < {self.leave}; fi"
+        )
+        bench.git("config", "filter.slow.smudge", f"{stops}; cat")
         bench.commit({".gitattributes": "landed.txt filter=slow\n", "old.txt": "old\n"})
         self.switch.touch()
 
@@ -89,8 +88,8 @@ def assert_published(bench: Workbench) -> None:
 
 
 def assert_nothing_left(bench: Workbench) -> None:
-    left = [path for path in (bench.root / ".git").rglob("*") if path.name.endswith(".lock") or "tapeout" in path.name]
-    assert left == []
+    names = {path.name for path in (bench.root / ".git").rglob("*")}
+    assert not {name for name in names if name.endswith(".lock") or name in ("tapeout-publishing", "tapeout-index")}
     bench.git("add", "--all")  # takes the lock of the index
     bench.git("fsck", "--no-dangling")
 
@@ -107,7 +106,8 @@ def goes_on(bench: Workbench, floor: "subprocess.Popen[str]") -> None:
 
 
 def stopped(bench: Workbench, floor: "subprocess.Popen[str]") -> None:
-    bench.run("stop")
+    os.kill(floor.pid, signal.SIGTERM)  # as `tapeout stop` does
+    os.kill(floor.pid, signal.SIGCONT)
     out, err = floor.communicate(timeout=60)
     assert floor.returncode == 0, out + err
 
@@ -156,12 +156,8 @@ def test_a_publisher_killed_while_git_writes_the_files_is_replaced(gated: Gated,
     if then is not goes_on:
         os.kill(floor.pid, signal.SIGSTOP)  # it must not replace the publisher before it is its turn
     kill(gated.publisher().pid)
-    if then is stopped:
-        os.kill(floor.pid, signal.SIGTERM)
-        os.kill(floor.pid, signal.SIGCONT)
-        floor.communicate(timeout=60)
-    else:
-        then(bench, floor)
+
+    then(bench, floor)
 
     assert (bench.root / "landed.txt").read_text() == "landed\n"
     assert not (bench.root / "old.txt").exists()
@@ -170,12 +166,34 @@ def test_a_publisher_killed_while_git_writes_the_files_is_replaced(gated: Gated,
 
 def test_a_stop_lets_git_finish(gated: Gated) -> None:
     gated.issue()
-    floor = gated.bench.start("up")
+    floor = gated.bench.start("up", "--json")
     gated.wait()
-    git = gated.git()
     gate = gated.publisher()
-    stop = gated.bench.start("stop")
-    assert git.is_running()
+    os.kill(floor.pid, signal.SIGTERM)
+    os.kill(gate.pid, signal.SIGTERM)  # as the floor does; twice makes no difference
+    with contextlib.suppress(psutil.TimeoutExpired):
+        gate.wait(0.5)  # an end that must not come
+    assert gate.is_running()
     gated.go_on()
-    floor.communicate(timeout=60)
+    out, _ = floor.communicate(timeout=60)
+    assert json.loads(out)["data"]["unpublished"] is None
     assert_published(gated.bench)
+
+
+def test_what_could_not_be_published_at_a_stop_is_told_and_done_by_hand(bench: Workbench) -> None:
+    (bench.root / "README.md").write_text("mine\n")
+    issue = bench.new("First", writes("first.txt"))
+    floor = bench.start("up")
+    with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
+        wait_for(bell, lambda: tracker.issue(issue).status == "closed")
+    stopped(bench, floor)
+    assert "landed, but not published:" in (told := bench.run("status").stdout)
+    assert "has uncommitted changes on main" in told
+    assert "has uncommitted changes" in bench.data("status")["unpublished"]
+    assert (bench.root / "README.md").read_text() == "mine\n"
+
+    bench.git("checkout", "--quiet", "README.md")
+    bench.run("publish")
+
+    assert_published(bench)
+    assert "not published" not in bench.run("status").stdout

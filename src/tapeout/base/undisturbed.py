@@ -33,5 +33,5 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in known.items():
             signal.signal(number, handler)
-        for number in asked[:1]:
-            signal.raise_signal(number)
+        if asked:
+            signal.raise_signal(asked[0])

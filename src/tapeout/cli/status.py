@@ -67,9 +67,7 @@ def _text(status: Status, unproven: list[str]) -> str:
         lines.append(f"the queue is stopped: {status.queue_stopped}")
     if unproven:
         lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
-    if status.unpublished is not None and not (floor and status.unpublished == ""):
-        why = status.unpublished or "publishing was cut off"
-        lines.append(f"landed, but not published: {why}; `tapeout publish` tries again")
+    lines += _unpublished(status)
     if status.workers:
         rows = [
             (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),
@@ -84,3 +82,11 @@ def _text(status: Status, unproven: list[str]) -> str:
         rows_needed = [(issue.id, issue.title, issue.needs_person) for issue in status.needs_person]
         lines += ["", table(("needs a person", "title", "why"), rows_needed)]
     return "\n".join(lines)
+
+
+def _unpublished(status: Status) -> list[str]:
+    """What landed and did not reach the user, unless a floor is about to see to it."""
+    if status.unpublished is None or (status.floor and not status.unpublished):
+        return []
+    why = status.unpublished or "publishing was cut off"
+    return [f"landed, but not published: {why}; `tapeout publish` tries again"]

@@ -4,8 +4,9 @@ git writes a work tree file by file. Killed on the way it leaves some files new 
 nobody can tell whose it is. So git works on an index of ours here, while we hold the work tree's own lock with a note
 in it: from which commit to which. The note names the lock's owner and what to put right.
 
-What may go wrong: we or git are killed (`mend` puts the files back to what HEAD says, and takes the lock away); somebody
-removed the lock by hand meanwhile (a copy of the note is still there); git refuses, or fails half way (put back at once).
+What may go wrong: we or git are killed (`mend` puts the files back to what HEAD says, and takes the lock away);
+somebody removed the lock by hand meanwhile (the note has another name, too); git refuses, or fails half way (put back
+at once).
 """
 
 import contextlib
@@ -82,7 +83,8 @@ class _Files(NamedTuple):
     """The lock of the index, known to every git program."""
     note: str
     """The same file under a name of ours."""
-    index: str
+    current: str
+    """The index of the work tree."""
     ours: str
     """The index that git works on meanwhile."""
 
@@ -117,7 +119,7 @@ def _merge(tree: Worktree, user: pygit2.Repository, step: Step, files: _Files) -
     )
     point("publish.merged")
     if merged.exit_code == 0 and resolve(user, step.ref) == step.new:
-        os.replace(files.ours, files.index)
+        os.replace(files.ours, files.current)
         point("publish.indexed")
         return ""
     _settle(tree, user, step, files)
@@ -135,13 +137,13 @@ def _settle(tree: Worktree, user: pygit2.Repository, step: Step, files: _Files) 
     _copy_index(files)
     put_right(tree, user, step, commit, files.ours)
     if os.path.exists(files.ours):
-        os.replace(files.ours, files.index)
+        os.replace(files.ours, files.current)
 
 
 def _copy_index(files: _Files) -> None:
     _remove(files.ours, f"{files.ours}.lock")
     with contextlib.suppress(FileNotFoundError):
-        _place(files.index, files.ours)
+        _place(files.current, files.ours)
 
 
 def _place(source: str, target: str) -> None:
