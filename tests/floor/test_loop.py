@@ -107,6 +107,7 @@ def test_a_gate_that_ends_as_the_next_change_comes_is_not_dead(tracker: Tracker)
         tracker.set_gating(change.id, COMMIT)
         tracker.record_verdict(change.id, COMMIT, {"passed": True, "reason": ""})
         tracker.record_landed(change.id, COMMIT)
+        tracker.set_unpublished(None)
 
     assert run_floor(tracker, gate) == [GATE_JOB] * 3 * MAX_FAILURES
     assert tracker.queue_stopped() is None
@@ -117,6 +118,25 @@ def test_a_gate_that_dies_again_and_again_stops_the_queue(tracker: Tracker) -> N
     submit_changes(tracker, 2)
     started = run_floor(tracker, lambda job: None)
     assert 1 < len(started) <= MAX_FAILURES + 1
+    assert "the gate's process keeps dying" in (tracker.queue_stopped() or "")
+
+
+def test_a_gate_that_dies_between_landing_and_publishing_is_started_again(tracker: Tracker) -> None:
+    submit_changes(tracker, 1)
+
+    def gate(job: Job) -> None:
+        if tracker.changes():
+            tracker.record_landed(tracker.changes()[0].id, COMMIT)
+        else:
+            tracker.set_unpublished("the branch has uncommitted changes")
+
+    assert run_floor(tracker, gate) == [GATE_JOB] * 2, "and what cannot be published is not tried for ever"
+    assert tracker.queue_stopped() is None
+
+
+def test_a_gate_that_dies_of_publishing_again_and_again_stops_the_queue(tracker: Tracker) -> None:
+    tracker.set_unpublished("")
+    assert run_floor(tracker, lambda job: None) == [GATE_JOB] * MAX_FAILURES
     assert "the gate's process keeps dying" in (tracker.queue_stopped() or "")
 
 
@@ -144,6 +164,7 @@ def test_a_change_that_kills_the_gate_is_refused_and_the_others_land(tracker: Tr
         elif (change := begin_gating(tracker)) != deadly.id:
             tracker.record_verdict(change, COMMIT, {"passed": True, "reason": ""})
             tracker.record_landed(change, COMMIT)
+            tracker.set_unpublished(None)
 
     run_floor(tracker, gate)
     assert tracker.queue_stopped() is None
