@@ -75,8 +75,15 @@ RUN_VARIABLE = "TAPEOUT_RUN"
 _PR_SET_PDEATHSIG = 1
 
 
-def _in_child(terminal: int | None = None) -> Callable[[], None]:
-    """What the child does between fork and exec: must not raise, and must take no lock."""
+WATCH_SECONDS = 0.1
+"""How often a run that is watched is looked at: a program can take a few hundred megabytes in that time."""
+
+Watch = Callable[[list[psutil.Process], int], str]
+"""Told the processes of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
+
+
+def _in_child(terminal: int | None = None, before_exec: Callable[[], None] | None = None) -> Callable[[], None]:
+    """What the child does between fork and exec: must take no lock. If it raises, the program is not started."""
     parent, kill_signal = os.getpid(), int(signal.SIGKILL)
 
     def run() -> None:
@@ -86,6 +93,8 @@ def _in_child(terminal: int | None = None) -> Callable[[], None]:
                 os._exit(127)
         if terminal is not None:
             fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        if before_exec is not None:
+            before_exec()
 
     return run
 
@@ -112,11 +121,14 @@ def start(
     stdout: File = None,
     stderr: File = None,
     controlling_terminal: int | None = None,
+    before_exec: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own; on Linux it is killed when the *thread* that started it ends.
 
     So start what shall outlive a call from the main thread. `controlling_terminal` names the standard
-    stream (0, 1 or 2) whose pty becomes the controlling terminal of the new session.
+    stream (0, 1 or 2) whose pty becomes the controlling terminal of the new session. `before_exec` is called in the
+    child, which inherits `pass_fds`.
 
     Raises:
         EnvironmentProblem: the program or the folder is missing, or must not be run.
@@ -130,7 +142,8 @@ def start(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=_in_child(controlling_terminal),
+            preexec_fn=_in_child(controlling_terminal, before_exec),
+            pass_fds=tuple(pass_fds),
         )
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise _cannot_start(argv, cwd, error) from error
@@ -184,6 +197,8 @@ class Captured(NamedTuple):
     timed_out: bool
     leftovers: int
     """How many processes it left running, or had running at the timeout; all were killed."""
+    stopped: str = ""
+    """Why it was killed before its time, such as for memory; empty if it was not."""
 
 
 def run_trusted(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float) -> Captured:
@@ -223,8 +238,10 @@ class _Output:
         self._head = bytearray()
         self._tail = bytearray()
         self._cut = 0
+        self.total = 0
 
     def add(self, chunk: bytes) -> None:
+        self.total += len(chunk)
         room = self._half - len(self._head)
         self._head += chunk[:room]
         self._tail += chunk[room:]
@@ -272,7 +289,16 @@ _runs = _Runs()
 
 
 def run_captured(
-    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float, keep: int = 262_144
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    timeout: float,
+    keep: int = 262_144,
+    before_exec: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
+    watch: Watch | None = None,
+    contained: bool = False,
 ) -> Captured:
     """Run a command to its end, or kill it after `timeout` seconds, with everything that it started.
 
@@ -281,6 +307,12 @@ def run_captured(
     scrubbed environment) is known as an orphan that nobody here started; with several runs at once in this
     process, the last of them ends it. Other code of this process must start its sessions with `start`, or
     they look so too.
+
+    Args:
+        keep: how many bytes of output are kept.
+        before_exec: called in the child, which inherits `pass_fds`.
+        watch: asked every `WATCH_SECONDS` whether the run may go on.
+        contained: all that the command starts dies with it, as in a process namespace.
 
     Raises:
         EnvironmentProblem: the program or the folder is missing, or must not be run.
@@ -296,11 +328,16 @@ def run_captured(
             env={**env, RUN_VARIABLE: run},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            before_exec=before_exec,
+            pass_fds=pass_fds,
         )
         ended: set[int] = set()
+        asked = _watching(process, run, output, watch, contained)
         try:
-            timed_out = not _follow(process, output, begun + timeout)
+            stopped = _follow(process, output, begun + timeout, asked)
         finally:
+            if contained:  # one signal ends them all at the same moment, however many there are
+                process.kill()
             ended = end_found(lambda: _members(process.pid, run), grace=0)
             process.wait()
         _drain(process, output)
@@ -308,33 +345,61 @@ def run_captured(
         _runs.end()
     text, cut = output.text()
     return Captured(
-        exit_code=None if timed_out else process.returncode,
+        exit_code=None if stopped == _TIMED_OUT else process.returncode,
         output=text,
         cut_bytes=cut,
         seconds=time.monotonic() - begun,
-        timed_out=timed_out,
+        timed_out=stopped == _TIMED_OUT,
         leftovers=len(ended - {process.pid}),
+        stopped="" if stopped == _TIMED_OUT else stopped,
     )
 
 
-def _follow(process: "subprocess.Popen[bytes]", output: _Output, deadline: float) -> bool:
-    """Collect output until the process ends; False if the deadline came first."""
+_TIMED_OUT = "timeout"
+
+
+def _watching(
+    process: "subprocess.Popen[bytes]", run: str, output: _Output, watch: Watch | None, contained: bool
+) -> Callable[[], str] | None:
+    """What to ask while a command runs; None if nobody watches."""
+    if watch is None:
+        return None
+
+    def ask() -> str:
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(process.pid)
+            return watch([root, *below(root)] if contained else _members(process.pid, run), output.total)
+        return ""
+
+    return ask
+
+
+def _follow(
+    process: "subprocess.Popen[bytes]", output: _Output, deadline: float, ask: Callable[[], str] | None
+) -> str:
+    """Collect output until the process ends; why it has to be ended if it did not."""
     assert process.stdout is not None
     pipe = process.stdout.fileno()
     os.set_blocking(pipe, False)
     pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+    look = time.monotonic() + WATCH_SECONDS if ask is not None else deadline
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             if pidfd is not None:
                 selector.register(pidfd, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
+            while (now := time.monotonic()) < deadline:
+                if ask is not None and now >= look:
+                    if reason := ask():
+                        return reason
+                    look = time.monotonic() + WATCH_SECONDS
+                left = max(min(look, deadline) - now, 0)
                 ready = {key.fd for key, _ in selector.select(left if pidfd is not None else min(left, 0.05))}
                 if pipe in ready and not _read(pipe, output):
                     selector.unregister(pipe)
                 if pidfd in ready or (pidfd is None and process.poll() is not None):
-                    return True
-            return False
+                    return ""
+            return _TIMED_OUT
     finally:
         if pidfd is not None:
             os.close(pidfd)
