@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tapeout.config.values import Model, Name, Seconds
+from tapeout.config.values import Model, Name, Seconds, Size
 
 
 class CheckConfig(Model):
@@ -29,6 +29,21 @@ class CheckConfig(Model):
     """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
     kind does not tell what they look at."""
 
+    network: bool = False
+    """Whether it may reach the network. Without it only 127.0.0.1 answers, inside the sandbox."""
+
+    memory: Size | None = None
+    """As in `[gate]`, for this check."""
+
+    processes: Annotated[int, Field(ge=1)] | None = None
+    """As in `[gate]`, for this check."""
+
+    file_size: Size | None = None
+    """As in `[gate]`, for this check."""
+
+    output: Size | None = None
+    """As in `[gate]`, for this check."""
+
     @property
     def argv(self) -> list[str]:
         """The command as an argument list."""
@@ -48,3 +63,24 @@ class GateConfig(Model):
 
     pass_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Variables that checks get from the floor's environment besides the basic ones."""
+
+    sandbox: Literal["required", "preferred", "off"] = "preferred"
+    """`required`: where there is no sandbox the queue stops. `preferred`: then checks run without one, and verdicts say
+    so. `off`: no sandbox."""
+
+    readable: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Globs of files and folders that checks may read although they lie in your home, such as
+    `"~/.cache/pre-commit"`. The programs on `PATH` need no entry."""
+
+    memory: Size | None = None
+    """How much memory the processes of one check may use together, such as `"4GB"`; by default three quarters of the
+    machine's."""
+
+    processes: Annotated[int, Field(ge=1)] = 2000
+    """How many processes one check may have at once."""
+
+    file_size: Size = 8 * 1024**3
+    """The largest file that a check may write."""
+
+    output: Size = 1024**3
+    """How much a check may print."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import pygit2
 
 from tapeout.base.paths import StatePaths
+from tapeout.base.processes import Captured
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.checkout import Checkout
+from tapeout.gate.confine import sandbox_note
 from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
 from tapeout.gate.execute import execute
 from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
@@ -66,6 +68,7 @@ class _Run:
         self._identity = identity(folder)
         self._subject = subject
         self._config = config
+        self._state = paths.root
         self._logs = os.path.join(paths.evidence, run)
 
     def judge(self, findings: tuple[Finding, ...], begun: float) -> Verdict:
@@ -87,6 +90,7 @@ class _Run:
             results=results,
             findings=found,
             seconds=time.monotonic() - begun,
+            sandbox=sandbox_note(self._config),
         )
 
     def _results(self, checkout: Checkout) -> tuple[CheckResult, ...]:
@@ -117,7 +121,7 @@ class _Run:
             raise unavailable("check out the candidate", error) or error from error
 
     def _result(self, check: CheckConfig, checkout: Checkout) -> CheckResult:
-        captured = execute(check, self._config, checkout.folder, run=self._run, folder=self._folder)
+        captured = self._execute(check, checkout)
         # Paths as the repository knows them: where this run was checked out is of no use to anybody.
         captured = captured._replace(output=captured.output.replace(checkout.folder + "/", ""))
         missing = captured.exit_code in {NOT_FOUND, NOT_EXECUTABLE}
@@ -144,12 +148,12 @@ class _Run:
             return True
         checkout = self._check_out("base", self._subject.base)
         try:
-            return execute(check, self._config, checkout.folder, run=self._run, folder=self._folder).exit_code in {
-                NOT_FOUND,
-                NOT_EXECUTABLE,
-            }
+            return self._execute(check, checkout).exit_code in {NOT_FOUND, NOT_EXECUTABLE}
         finally:
             remove_tree(checkout.folder)
+
+    def _execute(self, check: CheckConfig, checkout: Checkout) -> Captured:
+        return execute(check, self._config, checkout.folder, run=self._run, folder=self._folder, state=self._state)
 
 
 def _tree(subject: Subject) -> str:

@@ -59,6 +59,8 @@ def failure(check: CheckConfig, captured: Captured) -> str:
     """Why the check failed, in one line; empty if it passed."""
     if captured.timed_out:
         return f"timed out after {check.timeout:g} s"
+    if captured.stopped:
+        return captured.stopped
     code = captured.exit_code
     if code is None:
         return "did not end"

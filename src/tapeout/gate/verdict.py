@@ -52,6 +52,13 @@ class Verdict:
     results: tuple[CheckResult, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    sandbox: str = ""
+    """What confined the checks, with what it lacks; `none: ` and why if nothing did."""
+
+    @property
+    def warning(self) -> str:
+        """What whoever reads the verdict has to know; empty if there is nothing."""
+        return f"the checks ran without a sandbox: {self.sandbox[6:]}" if self.sandbox.startswith("none: ") else ""
 
     @property
     def reason(self) -> str:
@@ -67,7 +74,8 @@ def findings_of(results: tuple[CheckResult, ...]) -> tuple[Finding, ...]:
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:
-    """The verdict in at most `SUMMARY_BYTES` of JSON: `passed`, `reason`, `findings`, `run`, `tree`, `seconds`.
+    """The verdict in at most `SUMMARY_BYTES` of JSON: `passed`, `reason`, `findings`, `run`, `tree`, `seconds`, and a
+    `warning` where there is one.
 
     When there is too much, every finding keeps its reason and excerpts are shortened evenly.
     """
@@ -82,6 +90,8 @@ def summary(verdict: Verdict) -> dict[str, Any]:
         "tree": verdict.tree,
         "seconds": round(verdict.seconds, 3),
     }
+    if verdict.warning:
+        found["warning"] = _one_line(verdict.warning, _REASON_CHARS)
     excerpt_chars, reason_chars = 4_000, _REASON_CHARS
     while True:
         found["findings"] = [

@@ -165,7 +165,9 @@ class _Prover:
         )
         try:
             plant = CheckConfig(name="defect", run=command)
-            captured = execute(plant, self._config, checkout.folder, run="planting", folder=self._folder)
+            captured = execute(
+                plant, self._config, checkout.folder, run="planting", folder=self._folder, state=self._paths.root
+            )
             if captured.exit_code != 0:
                 raise UsageError(f"`defect = {command!r}` failed: {captured.output.strip()[-200:]}")
             made = pygit2.Repository(os.path.join(checkout.folder, ".git"))
