@@ -40,8 +40,10 @@ from tapeout.base.proctree import (
     end_descendants,
     end_found,
     end_marked,
+    end_namespace,
     has_mark,
     is_alive,
+    pids_below,
     remember,
     start_time,
     was_started_here,
@@ -78,8 +80,8 @@ _PR_SET_PDEATHSIG = 1
 WATCH_SECONDS = 0.1
 """How often a run that is watched is looked at: a program can take a few hundred megabytes in that time."""
 
-Watch = Callable[[list[psutil.Process], int], str]
-"""Told the processes of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
+Watch = Callable[[list[int], int], str]
+"""Told the pids of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
 
 
 def _in_child(terminal: int | None = None, before_exec: Callable[[], None] | None = None) -> Callable[[], None]:
@@ -336,8 +338,8 @@ def run_captured(
         try:
             stopped = _follow(process, output, begun + timeout, asked)
         finally:
-            if contained:  # one signal ends them all at the same moment, however many there are
-                process.kill()
+            if contained:
+                end_namespace(process)
             ended = end_found(lambda: _members(process.pid, run), grace=0)
             process.wait()
         _drain(process, output)
@@ -366,10 +368,9 @@ def _watching(
         return None
 
     def ask() -> str:
-        with contextlib.suppress(psutil.Error):
-            root = psutil.Process(process.pid)
-            return watch([root, *below(root)] if contained else _members(process.pid, run), output.total)
-        return ""
+        if contained:
+            return watch(pids_below(process.pid), output.total)
+        return watch([member.pid for member in _members(process.pid, run)], output.total)
 
     return ask
 

@@ -106,11 +106,11 @@ def limits_for(check: CheckConfig, config: Config) -> Limits:
     )
 
 
-def watch_for(limits: Limits, folder: str) -> Callable[[list[psutil.Process], int], str]:
+def watch_for(limits: Limits, folder: str) -> Callable[[list[int], int], str]:
     """What to ask while a check runs: whether it uses too much, and why it has to end if it does."""
 
-    def ask(processes: list[psutil.Process], output: int) -> str:
-        return exceeded(measure(processes, output, limits), limits) or _fills_disk(folder)
+    def ask(pids: list[int], output: int) -> str:
+        return exceeded(measure(pids, output, limits), limits) or _fills_disk(folder)
 
     return ask
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
+from tapeout.base.sandbox.cgroup import enter, task_group
+from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks
 from tapeout.base.sandbox.place import placed
 from tapeout.base.sandbox.policy import Limits, Network, Policy, Step
 
@@ -41,7 +42,13 @@ class Bubblewrap(Sandbox):
     @contextmanager
     def launch(self, policy: Policy, argv: Sequence[str], cwd: str) -> Iterator[Launch]:
         """As any sandbox."""
-        with tempfile.TemporaryFile() as status:
+        limit = apply_limits(policy.limits)
+        with tempfile.TemporaryFile() as status, task_group(most_tasks(policy.limits)) as group:
+
+            def before_exec() -> None:
+                limit()
+                enter(group)
+
             arguments = [
                 self._program,
                 "--json-status-fd",
@@ -55,7 +62,7 @@ class Bubblewrap(Sandbox):
             ]
             yield Launch(
                 argv=arguments,
-                before_exec=apply_limits(policy.limits),
+                before_exec=before_exec,
                 pass_fds=(status.fileno(),),
                 contained=True,
                 problem=lambda code, output: setup_problem(code, output, read_status(status)),
@@ -109,8 +116,7 @@ def network(wanted: Network) -> list[str]:
 def within_limits(limits: Limits, argv: Sequence[str]) -> list[str]:
     """The command behind a shell, which says like any other what it cannot find or execute, and sets the one limit that
     must be set inside: the kernel counts the processes of a user in each user namespace by itself."""
-    # Threads count too, so it is only the second line: whoever started the program counts its processes.
-    count = None if limits.processes is None else 4 * limits.processes
+    count = most_tasks(limits)
     limit = f"ulimit -u {count} 2>/dev/null || ulimit -p {count} 2>/dev/null; " if count else ""
     return [_SHELL, "-c", limit + 'exec "$@"', "sh", *argv]
 

@@ -12,7 +12,8 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
+from tapeout.base.sandbox.cgroup import enter, task_group
+from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks
 from tapeout.base.sandbox.place import placed
 from tapeout.base.sandbox.policy import Network, Policy, Step, is_below
 
@@ -49,12 +50,15 @@ class Landlock(Sandbox):
         rules = self._ruleset(policy)
         limit = apply_limits(policy.limits)
 
-        def before_exec() -> None:
-            limit()
-            _restrict(rules)
-
         try:
-            yield Launch(list(argv), before_exec)
+            with task_group(most_tasks(policy.limits)) as group:
+
+                def before_exec() -> None:
+                    limit()
+                    enter(group)
+                    _restrict(rules)
+
+                yield Launch(list(argv), before_exec)
         finally:
             os.close(rules)
 

@@ -63,5 +63,11 @@ def apply_limits(limits: Limits) -> Callable[[], None]:
     return apply
 
 
+def most_tasks(limits: Limits) -> int | None:
+    """The kernel's limit counts threads too, so it is only the second line: whoever started the program counts its
+    processes."""
+    return None if limits.processes is None else 4 * limits.processes
+
+
 def _within(value: int, hard: int) -> int:
     return value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -6,7 +6,7 @@ needs none and works everywhere.
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psutil
@@ -27,9 +27,10 @@ class Usage:
     """Bytes that were printed so far."""
 
 
-def measure(processes: Iterable[psutil.Process], output: int, limits: Limits) -> Usage:
+def measure(pids: Collection[int], output: int, limits: Limits) -> Usage:
     """What is used now. Memory is counted exactly only when it could be over the limit, for that takes longer."""
-    pids = [process.pid for process in processes]
+    if limits.processes is not None and len(pids) > limits.processes:
+        return Usage(len(pids), 0, output)
     memory = sum(_private(pid) for pid in pids)
     if limits.memory is not None and memory > limits.memory:
         memory = sum(_proportional(pid) for pid in pids)
