@@ -8,9 +8,15 @@ import psutil
 import pytest
 
 from tapeout.base.processes import become_subreaper, end_descendants
+from tapeout.base.sandbox import detect
+from tapeout.base.sandbox.bubblewrap import Bubblewrap
 from tests.gate.site import CONFIG, Site
 
 MakeSite = Callable[..., Site]
+
+needs_bubblewrap = pytest.mark.skipif(
+    not isinstance(detect(), Bubblewrap), reason="bubblewrap does not work here, as inside of another sandbox"
+)
 
 
 @pytest.fixture(autouse=True)

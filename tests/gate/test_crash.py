@@ -1,5 +1,6 @@
 """Law 8 for the queue: killed at any step, a rerun lands the change exactly once."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from tapeout.base.faults import CRASH_VARIABLE
 from tapeout.gate.runs import RUN_VARIABLE
-from tests.gate.conftest import MakeSite
+from tests.gate.conftest import MakeSite, needs_bubblewrap
 from tests.gate.site import ENV, Site
 
 STEPS = ["candidate", "gating", "checked", "verdict", "noted", "moved", "recorded", "published"]
@@ -66,29 +67,48 @@ def test_a_bad_change_does_not_land_through_a_crash(site: Site) -> None:
 
 
 HANGING = """
+[gate]
+sandbox = "{sandbox}"
+readable = ["{here}"]
+
 [[check]]
 name = "unit"
-run = "setsid sleep 1000 & echo $! > {here}/daemon; echo started > {here}/fifo; sleep 1000"
+run = "DAEMON=1 setsid sh -c 'echo started > {here}/fifo; sleep 1000' & sleep 1000"
 timeout = "60s"
 """
 
 
-def hanging_site(make_site: MakeSite, tmp_path: Path) -> Site:
+def hanging_site(make_site: MakeSite, tmp_path: Path, sandbox: str = "preferred") -> Site:
     os.mkfifo(tmp_path / "fifo")
-    return make_site(HANGING.format(here=tmp_path))
+    return make_site(HANGING.format(here=tmp_path, sandbox=sandbox))
+
+
+def daemon_of(site: Site) -> psutil.Process:
+    """What the check left running, as it is seen from outside of any sandbox."""
+    runs = os.listdir(site.paths.gate)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environ = process.environ()
+            marked = environ.get(RUN_VARIABLE) in runs and "DAEMON" in environ
+            if marked and os.getsid(process.pid) == process.pid:
+                return process
+    raise AssertionError("the check does not run")
+
+
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_killed_in_the_middle_of_a_check_its_processes_and_checkout_are_swept(
     make_site: MakeSite, tmp_path: Path
 ) -> None:
-    site = hanging_site(make_site, tmp_path)
+    site = hanging_site(make_site, tmp_path, sandbox="off")
     change = site.submit({"a.txt": "x"})
     job = start_job(site)
     (tmp_path / "fifo").read_text()  # the check runs now
+    daemon = daemon_of(site)
     job.kill()
     job.wait()
-    daemon = psutil.Process(int((tmp_path / "daemon").read_text()))
-    assert daemon.environ()[RUN_VARIABLE] in os.listdir(site.paths.gate)
 
     site.tracker.stop_queue("so that the next run only sweeps")
     site.run()
@@ -97,7 +117,23 @@ def test_killed_in_the_middle_of_a_check_its_processes_and_checkout_are_swept(
     site.tracker.close_issue(change.issue, "wontfix")
     site.run()
 
-    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+    assert ended(daemon)
+    assert os.listdir(site.paths.gate) == []
+
+
+@needs_bubblewrap
+def test_killed_in_the_middle_of_a_check_nothing_in_its_sandbox_goes_on(make_site: MakeSite, tmp_path: Path) -> None:
+    site = hanging_site(make_site, tmp_path)
+    change = site.submit({"a.txt": "x"})
+    job = start_job(site)
+    (tmp_path / "fifo").read_text()
+    daemon = daemon_of(site)
+    job.kill()
+    job.wait()
+    psutil.wait_procs([daemon], timeout=10)
+    assert ended(daemon), "the kernel ends what is in the sandbox"
+    site.tracker.close_issue(change.issue, "wontfix")
+    site.run()
     assert os.listdir(site.paths.gate) == []
 
 
@@ -106,10 +142,11 @@ def test_asked_to_end_it_ends_the_check_and_the_change_waits(make_site: MakeSite
     change = site.submit({"a.txt": "x"})
     job = start_job(site)
     (tmp_path / "fifo").read_text()
+    daemon = daemon_of(site)
     job.terminate()
     assert job.wait() == 128 + signal.SIGTERM
 
-    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+    assert ended(daemon)
     assert os.listdir(site.paths.gate) == []
     assert site.state(change) == "gating"
 
