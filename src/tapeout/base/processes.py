@@ -20,7 +20,6 @@ import asyncio.subprocess
 import contextlib
 import fcntl
 import os
-import selectors
 import signal
 import subprocess
 import termios
@@ -31,6 +30,7 @@ from typing import IO, Any, NamedTuple
 
 import psutil
 
+from tapeout.base.capture import TIMED_OUT, Output, drain, follow
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.ids import new_id
 from tapeout.base.proctree import (
@@ -76,9 +76,6 @@ RUN_VARIABLE = "TAPEOUT_RUN"
 
 _PR_SET_PDEATHSIG = 1
 
-
-WATCH_SECONDS = 0.1
-"""How often a run that is watched is looked at: a program can take a few hundred megabytes in that time."""
 
 Watch = Callable[[list[int], int], str]
 """Told the pids of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
@@ -232,36 +229,6 @@ def run_trusted(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeou
     )
 
 
-class _Output:
-    """The first and the last bytes of a stream."""
-
-    def __init__(self, keep: int) -> None:
-        self._half = max(keep // 2, 1)
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._cut = 0
-        self.total = 0
-
-    def add(self, chunk: bytes) -> None:
-        self.total += len(chunk)
-        room = self._half - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[room:]
-        if len(self._tail) > 4 * self._half:
-            self._trim()
-
-    def _trim(self) -> None:
-        surplus = max(len(self._tail) - self._half, 0)
-        del self._tail[:surplus]
-        self._cut += surplus
-
-    def text(self) -> tuple[str, int]:
-        """What was kept, with a line where something is missing, and how many bytes are missing."""
-        self._trim()
-        note = f"\n[... {self._cut} bytes of output cut here ...]\n".encode() if self._cut else b""
-        return bytes(self._head + note + self._tail).decode(errors="replace"), self._cut
-
-
 class _Runs:
     """The runs of this process that are going on, and which children it had before the first of them."""
 
@@ -321,7 +288,7 @@ def run_captured(
     """
     become_subreaper()
     begun = time.monotonic()
-    run, output = new_id(16), _Output(keep)
+    run, output = new_id(16), Output(keep)
     _runs.begin()
     try:
         process = start(
@@ -336,32 +303,29 @@ def run_captured(
         ended: set[int] = set()
         asked = _watching(process, run, output, watch, contained)
         try:
-            stopped = _follow(process, output, begun + timeout, asked)
+            stopped = follow(process, output, begun + timeout, asked)
         finally:
             if contained:
                 end_namespace(process)
             ended = end_found(lambda: _members(process.pid, run), grace=0)
             process.wait()
-        _drain(process, output)
+        drain(process, output)
     finally:
         _runs.end()
     text, cut = output.text()
     return Captured(
-        exit_code=None if stopped == _TIMED_OUT else process.returncode,
+        exit_code=None if stopped == TIMED_OUT else process.returncode,
         output=text,
         cut_bytes=cut,
         seconds=time.monotonic() - begun,
-        timed_out=stopped == _TIMED_OUT,
+        timed_out=stopped == TIMED_OUT,
         leftovers=len(ended - {process.pid}),
-        stopped="" if stopped == _TIMED_OUT else stopped,
+        stopped="" if stopped == TIMED_OUT else stopped,
     )
 
 
-_TIMED_OUT = "timeout"
-
-
 def _watching(
-    process: "subprocess.Popen[bytes]", run: str, output: _Output, watch: Watch | None, contained: bool
+    process: "subprocess.Popen[bytes]", run: str, output: Output, watch: Watch | None, contained: bool
 ) -> Callable[[], str] | None:
     """What to ask while a command runs; None if nobody watches."""
     if watch is None:
@@ -373,60 +337,6 @@ def _watching(
         return watch([member.pid for member in _members(process.pid, run)], output.total)
 
     return ask
-
-
-def _follow(
-    process: "subprocess.Popen[bytes]", output: _Output, deadline: float, ask: Callable[[], str] | None
-) -> str:
-    """Collect output until the process ends; why it has to be ended if it did not."""
-    assert process.stdout is not None
-    pipe = process.stdout.fileno()
-    os.set_blocking(pipe, False)
-    pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
-    look = time.monotonic() + WATCH_SECONDS if ask is not None else deadline
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            if pidfd is not None:
-                selector.register(pidfd, selectors.EVENT_READ)
-            while (now := time.monotonic()) < deadline:
-                if ask is not None and now >= look:
-                    if reason := ask():
-                        return reason
-                    look = time.monotonic() + WATCH_SECONDS
-                left = max(min(look, deadline) - now, 0)
-                ready = {key.fd for key, _ in selector.select(left if pidfd is not None else min(left, 0.05))}
-                if pipe in ready and not _read(pipe, output):
-                    selector.unregister(pipe)
-                if pidfd in ready or (pidfd is None and process.poll() is not None):
-                    return ""
-            return _TIMED_OUT
-    finally:
-        if pidfd is not None:
-            os.close(pidfd)
-
-
-def _read(pipe: int, output: _Output) -> bool:
-    """Take one chunk; False at the end of the stream."""
-    try:
-        chunk = os.read(pipe, 65536)
-    except BlockingIOError:
-        return True
-    output.add(chunk)
-    return bool(chunk)
-
-
-def _drain(process: "subprocess.Popen[bytes]", output: _Output, patience: float = 1.0) -> None:
-    """Take what is left in the pipe; somebody out of reach may hold it open, so only for `patience`
-    seconds."""
-    assert process.stdout is not None
-    pipe = process.stdout.fileno()
-    deadline = time.monotonic() + patience
-    with process.stdout, selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            if selector.select(left) and not _read(pipe, output):
-                return
 
 
 def _members(root: int, run: str) -> list[psutil.Process]:

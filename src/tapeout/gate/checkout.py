@@ -1,9 +1,9 @@
 """A clean checkout of one exact commit, put back into that state before each check.
 
-It is a repository of its own: HEAD is detached at the commit, the base is `origin/<branch>`, tags are there, and no hook,
-template or filter of anybody is. It is made with pygit2: what the commit holds (attributes, links, submodules) makes no
-program run. Objects are borrowed from the source, where a sandbox makes them read-only: a hard link would be a way to
-write into the source itself.
+It is a repository of its own: HEAD is detached at the commit, the base is `origin/<branch>`, tags are there, and no
+hook, template or filter of anybody is. It is made with pygit2: what the commit holds (attributes, links, submodules)
+makes no program run. Objects are borrowed from the source, where a sandbox makes them read-only: a hard link would be
+a way to write into the source itself.
 
 A check may change anything in it. Only what it changed is put back, seen by inode, size and change time, which a
 process cannot set: a big repository is written once, not once a check.

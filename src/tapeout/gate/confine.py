@@ -5,6 +5,7 @@ A check writes to the checkout, to a home and to a folder for temporary files th
 and /tmp, only the toolchains on PATH and what `[gate] readable` names. It has no network unless it says so.
 """
 
+import contextlib
 import functools
 import glob
 import os
@@ -16,6 +17,7 @@ import psutil
 from tapeout.base.paths import tapeout_home
 from tapeout.base.sandbox import Absence, Limits, Policy, Sandbox, detect, exceeded, measure, toolchain_folders
 from tapeout.base.sandbox.nothing import Nothing
+from tapeout.base.sandbox.policy import is_below
 from tapeout.base.sandbox.toolchain import secret_files
 from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
@@ -135,10 +137,8 @@ def borrowed(objects: str) -> list[str]:
 def _homes() -> set[str]:
     """The user's home, by both names that it may have."""
     homes = {os.path.expanduser("~")}
-    try:
+    with contextlib.suppress(KeyError):
         homes.add(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        pass
     return {home for home in homes if os.path.isabs(home)}
 
 
@@ -147,11 +147,7 @@ def _named_by(env: Mapping[str, str], hidden: list[str]) -> list[str]:
     it; but one that says where the home is does not open it."""
     covered = [os.path.realpath(path) for path in hidden]
     values = (value for name, value in env.items() if name not in {"PATH", "HOME", "TMPDIR"} and os.path.isabs(value))
-    return [value for value in values if not any(_is_around(os.path.realpath(value), path) for path in covered)]
-
-
-def _is_around(folder: str, path: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+    return [value for value in values if not any(is_below(path, os.path.realpath(value)) for path in covered)]
 
 
 @functools.cache

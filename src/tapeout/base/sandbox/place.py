@@ -4,7 +4,9 @@ import os
 
 from tapeout.base.sandbox.policy import Policy, Step, is_below, ordered
 
-_NEVER_HIDDEN = frozenset({"/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/nix", "/opt", "/proc", "/sys", "/usr", "/var"})
+_NEVER_HIDDEN = frozenset(
+    {"/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/nix", "/opt", "/proc", "/sys", "/usr", "/var"}
+)
 """A user without a home of its own may have one of these as home; without them nothing runs."""
 
 

@@ -1,9 +1,9 @@
 """The folders without which the programs on PATH do not work, found among what a policy hides.
 
 Rule: a folder of PATH is readable, and so is the installation that it belongs to: the folder around `bin`, `sbin`,
-`shims`, `.bin` or `Scripts`, where links in it lead, and the interpreter of a virtual environment. Never a hidden folder
-itself or one around it, nor one in which programs share the place with other things (`~/.local`); and never files in
-which tools keep passwords.
+`shims`, `.bin` or `Scripts`, where links in it lead, and the interpreter of a virtual environment. Never a hidden
+folder itself or one around it, nor one in which programs share the place with other things (`~/.local`); and never
+files in which tools keep passwords.
 """
 
 import os
