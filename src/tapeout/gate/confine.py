@@ -10,6 +10,7 @@ import functools
 import glob
 import os
 import pwd
+import shlex
 from collections.abc import Callable, Mapping
 
 import psutil
@@ -79,7 +80,8 @@ def policy_for(
         env: the check's environment.
     """
     hidden = [*_homes(), tapeout_home(), state, *_HIDDEN]
-    tools = toolchain_folders(env["PATH"], [*hidden, *_TEMPORARY])
+    path = os.pathsep.join([env["PATH"], *_programs_named(check)])
+    tools = toolchain_folders(path, [*hidden, *_TEMPORARY])
     named = [path for pattern in config.gate.readable for path in glob.glob(os.path.expanduser(pattern))]
     return Policy(
         writable=(checkout, *(os.path.join(folder, name) for name in ("home", "tmp"))),
@@ -132,6 +134,15 @@ def borrowed(objects: str) -> list[str]:
         found += new
         waiting += new
     return found
+
+
+def _programs_named(check: CheckConfig) -> list[str]:
+    """The folders of the programs that a command names by their whole path."""
+    try:
+        words = shlex.split(check.run) if isinstance(check.run, str) else list(check.run)
+    except ValueError:  # only the shell understands it
+        return []
+    return [os.path.dirname(word) for word in words if os.path.isabs(word) and os.access(word, os.X_OK)]
 
 
 def _homes() -> set[str]:

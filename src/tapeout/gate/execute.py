@@ -11,6 +11,7 @@ import signal
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.processes import Captured, run_captured
 from tapeout.base.sandbox import oom_kills
+from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.confine import SCRATCH, policy_for, sandbox_for, watch_for
 from tapeout.gate.environment import GateUnavailable
@@ -21,6 +22,8 @@ KEEP_BYTES = 4 * 1024 * 1024
 """How much of a check's output is kept: head and tail."""
 
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
+
+_TOO_LARGE = {-signal.SIGXFSZ, 128 + signal.SIGXFSZ}
 
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Could not resolve host|getaddrinfo"
@@ -73,8 +76,11 @@ def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder:
         problem = launch.problem(captured.exit_code, captured.output)
     if problem:
         raise EnvironmentProblem(f"the sandbox cannot be set up: {problem}", hint="`tapeout doctor` tries it")
-    if captured.exit_code in _KILLED and not captured.stopped and oom_kills() > killed_before:
+    if not captured.stopped and captured.exit_code in _KILLED and oom_kills() > killed_before:
         return captured._replace(stopped="was killed for memory: the system had none left")
+    if captured.exit_code in _TOO_LARGE and policy.limits.file_size is not None:
+        allowed = size(policy.limits.file_size)
+        return captured._replace(stopped=f"was killed for writing a file of over {allowed}")
     return captured
 
 
