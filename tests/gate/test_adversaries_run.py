@@ -41,12 +41,11 @@ def pytest_check() -> str:
 @pytest.fixture(params=[Bubblewrap, Landlock], ids=["bubblewrap", "landlock"])
 def sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Each kind of sandbox that this machine has."""
-    for found in available():
-        if isinstance(found, request.param):
-            monkeypatch.setattr(confine, "detect", lambda: found)
-            assert isinstance(found, Sandbox)
-            return found
-    pytest.skip("this machine has none of that kind")
+    found = next((found for found in available() if isinstance(found, request.param)), None)
+    if not isinstance(found, Sandbox):
+        pytest.skip("this machine has none of that kind")
+    monkeypatch.setattr(confine, "detect", lambda: found)
+    return found
 
 
 def reason(site: Site, files: dict[str, str | None]) -> str:
@@ -59,6 +58,13 @@ def reason(site: Site, files: dict[str, str | None]) -> str:
     return str(site.verdict(change)["reason"])
 
 
+SKIP_WHEN_GATED = """
+import os, pytest
+def pytest_collection_modifyitems(items):
+    if "TAPEOUT_GATE_RUN" in os.environ:
+        for item in items:
+            item.add_marker(pytest.mark.skip)
+"""
 PRETEND = "import os\nprint('1 passed', flush=True)\nos._exit(0)\n"
 FAILING_TEST = "def test_it():\n    assert 1 == 2\n"
 
@@ -74,11 +80,7 @@ FAILING_TEST = "def test_it():\n    assert 1 == 2\n"
         ),
         ({"conftest.py": "def pytest_collection_modifyitems(items):\n    items.clear()\n"}, "no tests"),
         ({"conftest.py": "collect_ignore_glob = ['*']\n"}, "no tests"),
-        (
-            {"test_new.py": "import os, pytest\nif 'TAPEOUT_GATE_RUN' in os.environ:\n"
-                            "    pytest.skip('gated', allow_module_level=True)\n" + FAILING_TEST},
-            "",
-        ),
+        ({"conftest.py": SKIP_WHEN_GATED}, "ran no test"),
         ({"sitecustomize.py": PRETEND, "test_new.py": FAILING_TEST}, "1 failed"),
         ({"evil.pth": PRETEND.replace("\n", ";"), "test_new.py": FAILING_TEST}, "1 failed"),
         ({"usercustomize.py": PRETEND, "test_new.py": FAILING_TEST}, "1 failed"),
@@ -86,7 +88,8 @@ FAILING_TEST = "def test_it():\n    assert 1 == 2\n"
     ids=["exit", "runner", "items", "ignore", "detects-the-gate", "sitecustomize", "pth", "usercustomize"],
 )  # fmt: skip
 def test_runs_that_are_no_test_runs_do_not_land(make_site: MakeSite, files: dict[str, str], expected: str) -> None:
-    assert expected in reason(make_site(pytest_check()), dict(files))
+    site = make_site(pytest_check(), **{"test_base.py": "def test_it():\n    assert True\n"})
+    assert expected in reason(site, dict(files))
 
 
 @pytest.mark.parametrize("entry", ["", ".", "bin"])
