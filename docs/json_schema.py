@@ -216,7 +216,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "renew": lease,
         "release": _object({"issue": _text()}),
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
-        "status": made.object(status.Status, unproven=_list(_text())),
+        "status": made.object(status.Status, unproven=_list(_text()), sandbox_warning=_text()),
         "logs": _list({"anyOf": [made.of(model.Event), _FREE]}),
         "doctor": {"anyOf": [
             {"type": "object", "properties": counts, "required": list(counts)},
@@ -278,6 +278,7 @@ _VERDICT = _object({
     "run": _text(),
     "tree": _text(),
     "seconds": {"type": "number"},
+    "sandbox": _text(),
 })  # fmt: skip
 
 

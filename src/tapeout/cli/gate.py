@@ -37,6 +37,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     verdict = gate.run_gate_here(context.paths, context.repository, arguments.revision)
     rows = [(r.name, r.kind, "pass" if r.passed else "FAIL", f"{r.seconds:.1f}s", r.reason) for r in verdict.results]
     text = table(("check", "kind", "result", "time", "reason"), rows)
+    if verdict.warning:
+        text = f"WARNING: {verdict.warning}\n\n{text}"
     if verdict.passed:
         return Result(gate.summary(verdict), f"{text}\n\n{verdict.candidate[:12]} passes the gate")
     if not arguments.json:

@@ -65,6 +65,7 @@ def _text(branch: str, agent: str, checks: Sequence[CheckConfig]) -> str:
     for check in checks:
         lines += ["", "[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
         lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
+        lines += ["network = true"] if check.network else []
     return "\n".join([*lines, *([] if checks else _EXAMPLE)]) + "\n"
 
 

@@ -34,8 +34,9 @@ def _status(arguments: argparse.Namespace) -> Result:
     data = asdict(status)
     data["counts"] = status.counts._asdict()
     data["unproven"] = unproven = _unproven(context.paths)
+    data["sandbox_warning"] = warning = _sandbox_warning(context.paths)
     data["needs_person"] = [issue._asdict() for issue in status.needs_person]
-    return Result(data, _text(status, unproven))
+    return Result(data, _text(status, unproven, warning))
 
 
 def _unproven(paths: StatePaths) -> list[str]:
@@ -49,7 +50,18 @@ def _unproven(paths: StatePaths) -> list[str]:
         return []
 
 
-def _text(status: Status, unproven: list[str]) -> str:
+def _sandbox_warning(paths: StatePaths) -> str:
+    """Whether the checks of the target branch run without a sandbox here, and why; empty if they do not."""
+    from tapeout.base.errors import TapeoutError
+    from tapeout.gate import sandbox_warning
+
+    try:
+        return sandbox_warning(paths)
+    except TapeoutError:
+        return ""
+
+
+def _text(status: Status, unproven: list[str], warning: str) -> str:
     from tapeout.cli.view import context_share
 
     floor, counts = status.floor, status.counts
@@ -65,6 +77,8 @@ def _text(status: Status, unproven: list[str]) -> str:
     )
     if status.queue_stopped:
         lines.append(f"the queue is stopped: {status.queue_stopped}")
+    if warning:
+        lines.append(f"WARNING: {warning}")
     if unproven:
         lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
     lines += _unpublished(status)

@@ -6,7 +6,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
-from tapeout.config.values import Model, parse_duration
+from tapeout.config.values import Model, parse_duration, parse_size
 
 __all__ = [
     "CONFIG_FILE",
@@ -20,4 +20,5 @@ __all__ = [
     "TrackerConfig",
     "parse_config",
     "parse_duration",
+    "parse_size",
 ]

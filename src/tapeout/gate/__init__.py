@@ -5,7 +5,7 @@ A change is merged with main in memory, the merge is checked out clean, the chec
 note before it does.
 
 Where to look: `judge`, `excerpt`, `verdict`, `integrity` and `landing.objection` are decisions without I/O; `checkout`
-and `checks` run commands on one exact tree; `candidate`, `landing`, `evidence` and `hub` are git; `lander` is the queue
+and `checks` run commands on one exact tree, `confine` says what those may do; `candidate`, `landing`, `evidence` and `hub` are git; `lander` is the queue
 that ties them together, `reconcile` what it does after a crash; `publish` brings the result to the user.
 
 What may go wrong: everything that a check can do (fail, hang, crash, test nothing, change the files that the next one
@@ -17,6 +17,7 @@ or the body of a test that it keeps by name. Files kept by Git LFS are checked o
 folders.
 """
 
+from tapeout.gate.confine import sandbox_warning
 from tapeout.gate.environment import GateUnavailable
 from tapeout.gate.evidence import NOTES_REF, read_evidence
 from tapeout.gate.here import run_gate_here
@@ -44,6 +45,7 @@ __all__ = [
     "read_evidence",
     "run_gate_here",
     "run_queue",
+    "sandbox_warning",
     "summary",
     "unproven_checks",
 ]

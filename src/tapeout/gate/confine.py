@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
-from tapeout.base.paths import tapeout_home
+from tapeout.base.git import open_bare, resolve
+from tapeout.base.paths import StatePaths, tapeout_home
 from tapeout.base.sandbox import Absence, Limits, Policy, Sandbox, detect, exceeded, measure, toolchain_folders
 from tapeout.base.sandbox.nothing import Nothing
 from tapeout.base.sandbox.policy import is_below
@@ -23,6 +24,9 @@ from tapeout.base.sandbox.toolchain import secret_files
 from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.environment import GateUnavailable
+from tapeout.gate.hub import hub_branch
+from tapeout.gate.target import load_config
+from tapeout.gate.verdict import warning_of
 
 SCRATCH = "scratch"
 """Folder of a run that is /tmp and /var/tmp for its checks."""
@@ -66,6 +70,17 @@ def sandbox_note(config: Config) -> str:
         return "none: switched off by [gate] sandbox"
     found = detect()
     return f"none: {found.reason}" if isinstance(found, Absence) else found.description
+
+
+def sandbox_warning(paths: StatePaths) -> str:
+    """What has to be known of the sandbox that checks of the target branch get here; empty if nothing is amiss.
+
+    Raises:
+        TapeoutError: there is no hub yet, or no valid configuration.
+    """
+    hub = open_bare(paths.hub)
+    main = resolve(hub, f"refs/heads/{hub_branch(hub)}")
+    return warning_of(sandbox_note(load_config(hub, main))) if main else ""
 
 
 def policy_for(

@@ -64,7 +64,7 @@ def _javascript(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckCo
     manager = next((name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm")
     install = "npm ci" if "package-lock.json" in paths and manager == "npm" else f"{manager} install"
     return [
-        CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}")
+        CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}", network=True)
         for script, kind in _SCRIPTS
         if script in scripts and "no test specified" not in str(scripts[script])
     ]
@@ -73,19 +73,21 @@ def _javascript(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckCo
 def _go(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     if "go.mod" not in paths:
         return []
+    fetches = "go.sum" in paths and "vendor" not in paths
     return [
-        CheckConfig(name="go-build", kind="build", run="go build ./..."),
-        CheckConfig(name="go-vet", kind="lint", run="go vet ./..."),
-        CheckConfig(name="go-test", kind="test", run="go test ./..."),
+        CheckConfig(name="go-build", kind="build", run="go build ./...", network=fetches),
+        CheckConfig(name="go-vet", kind="lint", run="go vet ./...", network=fetches),
+        CheckConfig(name="go-test", kind="test", run="go test ./...", network=fetches),
     ]
 
 
 def _rust(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     if "Cargo.toml" not in paths:
         return []
+    fetches = "vendor" not in paths
     return [
-        CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings"),
-        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0),
+        CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings", network=fetches),
+        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0, network=fetches),
     ]
 
 

@@ -58,7 +58,7 @@ class Verdict:
     @property
     def warning(self) -> str:
         """What whoever reads the verdict has to know; empty if there is nothing."""
-        return f"the checks ran without a sandbox: {self.sandbox[6:]}" if self.sandbox.startswith("none: ") else ""
+        return warning_of(self.sandbox)
 
     @property
     def reason(self) -> str:
@@ -68,14 +68,19 @@ class Verdict:
         return "; ".join(f"{finding.check}: {finding.reason}" for finding in self.findings)
 
 
+def warning_of(sandbox: str) -> str:
+    """What a record's word on the sandbox means for whoever reads it; empty if nothing is amiss."""
+    return f"checks run without a sandbox: {sandbox[6:]}" if sandbox.startswith("none: ") else ""
+
+
 def findings_of(results: tuple[CheckResult, ...]) -> tuple[Finding, ...]:
     """The findings that failed checks make."""
     return tuple(Finding(result.name, result.reason, result.excerpt) for result in results if not result.passed)
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:
-    """The verdict in at most `SUMMARY_BYTES` of JSON: `passed`, `reason`, `findings`, `run`, `tree`, `seconds`, and a
-    `warning` where there is one.
+    """The verdict in at most `SUMMARY_BYTES` of JSON: `passed`, `reason`, `findings`, `run`, `tree`, `seconds`,
+    `sandbox`.
 
     When there is too much, every finding keeps its reason and excerpts are shortened evenly.
     """
@@ -89,9 +94,8 @@ def summary(verdict: Verdict) -> dict[str, Any]:
         "run": verdict.run,
         "tree": verdict.tree,
         "seconds": round(verdict.seconds, 3),
+        "sandbox": _one_line(verdict.sandbox, _REASON_CHARS),
     }
-    if verdict.warning:
-        found["warning"] = _one_line(verdict.warning, _REASON_CHARS)
     excerpt_chars, reason_chars = 4_000, _REASON_CHARS
     while True:
         found["findings"] = [
