@@ -5,8 +5,9 @@ A change is merged with main in memory, the merge is checked out clean, the chec
 note before it does.
 
 Where to look: `judge`, `excerpt`, `verdict`, `integrity` and `landing.objection` are decisions without I/O; `checkout`
-and `checks` run commands on one exact tree, `confine` says what those may do; `candidate`, `landing`, `evidence` and `hub` are git; `lander` is the queue
-that ties them together, `reconcile` what it does after a crash; `publish` brings the result to the user.
+and `checks` run commands on one exact tree, `confine` says what those may do; `candidate`, `landing`, `evidence` and
+`hub` are git; `lander` is the queue that ties them together, `reconcile` what it does after a crash; `publish` brings
+the result to the user.
 
 What may go wrong: everything that a check can do (fail, hang, crash, test nothing, change the files that the next one
 sees, leave processes); two queues at once; a kill at any step; main moving meanwhile; a full disk or a missing program,

@@ -54,7 +54,7 @@ def size(count: int) -> str:
     while value >= 1024 and len(units) > 1:
         value /= 1024
         units.pop(0)
-    return f"{value:.3g} {units[0]}"
+    return f"{value:.4g} {units[0]}"
 
 
 def oom_kills() -> int:
