@@ -61,6 +61,15 @@ def _sandbox_warning(paths: StatePaths) -> str:
         return ""
 
 
+def _about_the_gate(status: Status, unproven: list[str], warning: str) -> list[str]:
+    lines = [f"the queue is stopped: {status.queue_stopped}"] if status.queue_stopped else []
+    if warning:
+        lines.append(f"WARNING: {warning}")
+    if unproven:
+        lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
+    return lines
+
+
 def _text(status: Status, unproven: list[str], warning: str) -> str:
     from tapeout.cli.view import context_share
 
@@ -75,12 +84,7 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
         f"{counts.deferred} deferred, {counts.needs_person} need a person), {counts.landed} landed, "
         f"{counts.closed - counts.landed} otherwise closed"
     )
-    if status.queue_stopped:
-        lines.append(f"the queue is stopped: {status.queue_stopped}")
-    if warning:
-        lines.append(f"WARNING: {warning}")
-    if unproven:
-        lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
+    lines += _about_the_gate(status, unproven, warning)
     lines += _unpublished(status)
     if status.workers:
         rows = [

@@ -33,7 +33,7 @@ SCRATCH = "scratch"
 
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the folders that checks get their own of
 
-_HIDDEN = ("/run", "/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/var/spool", "/var/mail")
+_HIDDEN = ("/run", "/etc/shadow", "/etc/gshadow", "/etc/ssl/private")
 """Sockets of services (also of containers and logins) and secrets that a floor run by root could read."""
 
 _RESOLVER = "/etc/resolv.conf"
