@@ -48,7 +48,7 @@ class Landlock(Sandbox):
     def launch(self, policy: Policy, argv: Sequence[str], cwd: str) -> Iterator[Launch]:
         """As any sandbox."""
         rules = self._ruleset(policy)
-        limit = apply_limits(policy.limits)
+        limit, restrict = apply_limits(policy.limits), _restriction(rules)
 
         try:
             with task_group(most_tasks(policy.limits)) as group:
@@ -56,7 +56,7 @@ class Landlock(Sandbox):
                 def before_exec() -> None:
                     limit()
                     enter(group)
-                    _restrict(rules)
+                    restrict()
 
                 yield Launch(list(argv), before_exec)
         finally:
@@ -158,12 +158,18 @@ def _allow(rules: int, path: str, rights: int) -> None:
         os.close(descriptor)
 
 
-_LIBC = ctypes.CDLL(None, use_errno=True)  # loaded here: nothing may be looked up between fork and exec
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def _restrict(rules: int) -> None:
-    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or _LIBC.syscall(_RESTRICT_SELF, rules, 0) != 0:
-        raise OSError(ctypes.get_errno(), "Landlock refused")
+def _restriction(rules: int) -> Callable[[], None]:
+    """What a child calls to be held by the rules."""
+    prctl, syscall = _LIBC.prctl, _LIBC.syscall  # nothing may be looked up between fork and exec
+
+    def restrict() -> None:
+        if prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or syscall(_RESTRICT_SELF, rules, 0) != 0:
+            raise OSError(ctypes.get_errno(), "Landlock refused")
+
+    return restrict
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
