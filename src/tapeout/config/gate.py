@@ -8,7 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from tapeout.config.values import Model, Name, Seconds
 
-
 CheckKind = Literal[
     "build", "types", "lint", "complexity", "test", "coverage", "duplication", "secrets", "dependencies", "size",
     "scope", "commits", "custom",
@@ -41,8 +40,8 @@ class CheckConfig(Model):
     kind does not tell what they look at."""
 
     report: ReportFormat = "exit"
-    """What it says besides its exit code: `sarif`, `junit`, `lines` (`file:line:column: message [rule]`), or the JSON of
-    `eslint -f json`, `cargo --message-format=json`, `go test -json`. `exit`: nothing that can be read."""
+    """What it says besides its exit code: `sarif`, `junit`, `lines` (`file:line:column: message [rule]`), or the JSON
+    of `eslint -f json`, `cargo --message-format=json`, `go test -json`. `exit`: nothing that can be read."""
 
     report_file: str | None = None
     """File, in the checkout, to which it writes the report; by default it prints it."""

@@ -144,9 +144,11 @@ class _Prover:
             yield planting, self._commit_with(planting)
 
     def _run(self, check: CheckConfig, commit: str) -> CheckResult:
-        config = self._config.model_copy(update={"check": (check,)})
+        alone = check.model_copy(update={"needs": (), "paths": ()})
+        gate = self._config.gate.model_copy(update={"flaky_reruns": 0})
+        config = self._config.model_copy(update={"check": (alone,), "gate": gate})
         subject = Subject(self._scratch.path, commit, self._commit, config.project.branch)
-        verdict = run_checks(self._paths, subject, config)
+        verdict = run_checks(self._paths, subject, config, fresh=True)
         (result,) = verdict.results
         return result
 
