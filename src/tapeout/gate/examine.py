@@ -268,10 +268,11 @@ class _Check:
         names = tuple(case.id for case in tests) or (check.name,)
         for name in names:
             cache.note_flaky(check.name, Sighting(name, subject.issue, self._trees.tree))
+        own = flaky.are_own(tests, self._trees.touched)
         if not objection:
-            return replace(passed, flaky=names)
+            return replace(passed, flaky=names, own_flaky=own)
         reason = f"flaky: {', '.join(names)[:200]} failed, then passed on the same files; refused, because {objection}"
-        return replace(failed, reason=reason, flaky=names)
+        return replace(failed, reason=reason, flaky=names, own_flaky=own)
 
     # How many tests there are
 

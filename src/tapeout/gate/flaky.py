@@ -49,5 +49,10 @@ def objection(
     return ""
 
 
+def are_own(failed: Sequence[TestCase], touched: Collection[str]) -> bool:
+    """Whether flaky tests are the change's own: all in files that it touches."""
+    return bool(failed) and all(case.path in touched for case in failed)
+
+
 def _names(cases: Sequence[TestCase]) -> str:
     return ", ".join(case.id for case in cases[:_NAMED]) + (", …" if len(cases) > _NAMED else "")

@@ -48,6 +48,8 @@ class CheckResult:
     """Why it was not needed; empty if it was."""
     flaky: tuple[str, ...] = ()
     """Tests that failed, and passed when they were run again on the same files."""
+    own_flaky: bool = False
+    """Whether they are in files that the change touches: then only the change has them like that."""
     report: Report = NO_REPORT
     """What it reported. With a ratchet, what the base does not have."""
     old: int = 0

@@ -93,8 +93,11 @@ def bounded(found: "list[Diagnostic]") -> tuple[Diagnostic, ...]:
 
 
 def text_of(value: object) -> str:
-    """One bounded line of what a tool says."""
-    return " ".join(str(value).split())[:TEXT_CHARS] if value is not None else ""
+    """One bounded line of what a tool says, without control characters."""
+    if value is None:
+        return ""
+    line = " ".join(str(value)[: 4 * TEXT_CHARS].split())[:TEXT_CHARS]
+    return line if line.isprintable() else "".join(char for char in line if char.isprintable())
 
 
 def number_of(value: object) -> int:

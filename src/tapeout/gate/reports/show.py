@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tapeout.gate.reports.model import Diagnostic
+from tapeout.gate.reports.model import Diagnostic, text_of
 
 MOST_SHOWN = 40
 _LINE_CHARS = 300
@@ -11,7 +11,7 @@ _LINE_CHARS = 300
 def place(found: Diagnostic) -> str:
     """`path:line:column`, as far as it is known."""
     numbers = [str(number) for number in (found.line, found.column) if number]
-    return ":".join([found.path, *numbers]) if found.path else ""
+    return ":".join([text_of(found.path), *numbers]) if found.path else ""
 
 
 def one_line(found: Diagnostic) -> str:
