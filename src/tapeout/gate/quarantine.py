@@ -25,7 +25,7 @@ def file_flaky(tracker: Tracker, verdict: Verdict) -> list[str]:
         title = _title(result.name, test)
         if title not in known:
             body = (
-                f"In gate run {verdict.run} the check `{result.name}` failed on `{test}` and passed when it was run again"
+                f"In gate run {verdict.run} the check `{result.name}` failed on `{test}`, and passed when run again"
                 f" on the same files (tree {verdict.tree}).\n\nThe output of both is in the run's evidence:"
                 f" `{result.name}.log` and `{result.name}.rerun1.log`."
             )

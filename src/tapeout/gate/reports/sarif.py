@@ -97,7 +97,8 @@ def _level(result: dict[str, Any], rules: list[Any]) -> Level | None:
 
 
 def _is_suppressed(result: dict[str, Any]) -> bool:
-    found = [one for one in result.get("suppressions") or [] if isinstance(one, dict)]
+    said = result.get("suppressions")
+    found = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
     return bool(found) and all(one.get("status", "accepted") == "accepted" for one in found)
 
 

@@ -57,8 +57,9 @@ def read_cargo(text: str, root: str) -> Report:
 
 
 def _cargo(message: dict[str, Any], root: str) -> Iterator[Diagnostic]:
-    spans = [span for span in message.get("spans") or [] if isinstance(span, dict)]
-    span = next((span for span in spans if span.get("is_primary")), None)
+    spans = message.get("spans")
+    known = [span for span in spans if isinstance(span, dict)] if isinstance(spans, list) else []
+    span = next((span for span in known if span.get("is_primary")), None)
     if span is None:  # a summary: `aborting due to 2 previous errors`
         return
     code = message.get("code")
@@ -81,7 +82,7 @@ def read_go_test(text: str, root: str) -> Report:
     cases: list[TestCase] = []
     found: list[Diagnostic] = []
     for event in _events(text):
-        action, key = event.get("Action"), (text_of(event.get("Package")), text_of(event.get("Test")))
+        action, key = str(event.get("Action")), (text_of(event.get("Package")), text_of(event.get("Test")))
         if action in {"start", "run"}:
             begun.add(key)
         elif action == "output":
@@ -89,7 +90,7 @@ def read_go_test(text: str, root: str) -> Report:
         elif action in {"pass", "fail", "skip"}:
             begun.discard(key)
             if key[1]:
-                cases.append(_go_case(key, str(action), event.get("Elapsed"), output.get(key, "")))
+                cases.append(_go_case(key, action, event.get("Elapsed"), output.get(key, "")))
             if action == "fail" and (key[1] or not any(case.outcome == "failed" for case in cases)):
                 found.append(_go_failure(key, output.get(key, ""), root))
     if begun:
