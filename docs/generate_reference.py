@@ -126,7 +126,9 @@ def configuration_page() -> str:
             rows.append(f"| `{name}` | {kind} | {default} | {_cell(docs.get((model.__name__, name), ''))} |")
         parts += [f"## {title}", "\n".join(rows)]
         if model is config.CheckConfig:
-            parts.append("At least one check is required. Each runs on the same clean checkout, in an order that `gate.order` decides.")
+            parts.append(
+                "At least one check is required. Each runs on the same clean checkout; `gate.order` says in which order."
+            )
     parts += ["## An example", f"```toml\n{_EXAMPLE}```"]
     return "\n\n".join(parts) + "\n"
 

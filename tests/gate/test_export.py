@@ -183,7 +183,7 @@ version = "{sys.executable} -m ruff --version"
 [[check]]
 name = "unit"
 kind = "test"
-run = "{sys.executable} -m pytest -p no:cacheprovider -p no:xdist -p no:timeout -c /dev/null --rootdir=. --junitxml=r.xml"
+run = "{sys.executable} -m pytest -p no:cacheprovider -p no:xdist -p no:timeout -c /dev/null --junitxml=r.xml"
 report = "junit"
 report_file = "r.xml"
 """
