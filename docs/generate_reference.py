@@ -127,7 +127,7 @@ def configuration_page() -> str:
         parts += [f"## {title}", "\n".join(rows)]
         if model is config.CheckConfig:
             parts.append(
-                "At least one check is required. Each runs on the same clean checkout; `gate.order` says in which order."
+                "At least one check is required. Each runs on the same clean checkout; `gate.order` orders them."
             )
     parts += ["## An example", f"```toml\n{_EXAMPLE}```"]
     return "\n\n".join(parts) + "\n"

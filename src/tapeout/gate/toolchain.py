@@ -34,13 +34,20 @@ def programs(argv: Sequence[str], path: str) -> Iterator[str]:
     """The files of the programs that a command names. Too many words may be taken for programs: that does no harm."""
     folders = [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
     for word in dict.fromkeys(word for argument in argv for word in _words(argument)):
-        if os.path.isabs(word):
-            candidates = [word]
-        else:
-            candidates = [os.path.join(folder, word) for folder in folders] if "/" not in word else []
-        found = next((name for name in candidates if os.path.isfile(name) and os.access(name, os.X_OK)), None)
+        found = next((name for name in _candidates(word, folders) if _is_program(name)), None)
         if found is not None:
             yield found
+
+
+def _candidates(word: str, folders: Sequence[str]) -> list[str]:
+    """Files that a word may name; none for one below the checkout: that is part of the tree."""
+    if os.path.isabs(word):
+        return [word]
+    return [os.path.join(folder, word) for folder in folders] if "/" not in word else []
+
+
+def _is_program(name: str) -> bool:
+    return os.path.isfile(name) and os.access(name, os.X_OK)
 
 
 def _words(argument: str) -> list[str]:

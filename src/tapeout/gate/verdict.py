@@ -106,7 +106,7 @@ def notes(result: CheckResult) -> Iterator[str]:
     if result.skipped:
         yield f"{name}: not needed: {result.skipped}"
     if result.cached:
-        yield f"{name}: passed in run {result.cached}"
+        yield f"{name}: cached from run {result.cached}"
     if result.flaky:
         yield f"{name}: flaky: {', '.join(result.flaky)}"
     if result.old:
