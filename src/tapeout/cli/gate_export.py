@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_export(parser: Describes) -> None:
     """Arguments of `gate export`."""
-    parser.add_argument("run", metavar="RUN|COMMIT", help="a gate run, or a commit that landed through one")
+    parser.add_argument("which", metavar="RUN|COMMIT", help="a gate run, or a commit that landed through one")
     parser.add_argument("--sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")
     parser.add_argument("--junit", metavar="FILE", help="write checks and tests as JUnit XML")
     add_json(parser)
@@ -33,9 +33,9 @@ def _export(arguments: argparse.Namespace) -> Result:
     if not arguments.sarif and not arguments.junit:
         raise UsageError("nothing to write", hint="give --sarif FILE, --junit FILE or both")
     evidence = here().paths.evidence
-    found = load_reports(evidence, arguments.run) or load_reports(evidence, _run_of(arguments.run))
+    found = load_reports(evidence, arguments.which) or load_reports(evidence, _run_of(arguments.which))
     if found is None:
-        raise NotFound(f"what the run of {arguments.run!r} reported is not kept here any more")
+        raise NotFound(f"what the run of {arguments.which!r} reported is not kept here any more")
     if arguments.sarif:
         _write(arguments.sarif, json.dumps(to_sarif(found), indent=1) + "\n")
     if arguments.junit:

@@ -110,7 +110,7 @@ def notes(result: CheckResult) -> Iterator[str]:
     if result.flaky:
         yield f"{name}: flaky: {', '.join(result.flaky)}"
     if result.old:
-        yield f"{name}: {result.old} findings that the base has too"
+        yield f"{name}: {result.old} finding{'s' if result.old != 1 else ''} that the base has too"
     if not result.passed and not result.blocking:
         yield f"{name} (advisory): {result.reason}"
 
