@@ -1,10 +1,24 @@
 """The tables of `tapeout.toml` about the gate: `[gate]` and `[[check]]`."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from tapeout.config.values import Model, Name, Seconds
+
+
+CheckKind = Literal[
+    "build", "types", "lint", "complexity", "test", "coverage", "duplication", "secrets", "dependencies", "size",
+    "scope", "commits", "custom",
+]  # fmt: skip
+ReportFormat = Literal["exit", "sarif", "junit", "lines", "eslint", "cargo", "go-test"]
+Command = str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+
+_RANGE = re.compile(r"\s*(?:[<>]=?|[=!]=)\s*\d+(?:\.\d+)*\s*")
 
 
 class CheckConfig(Model):
@@ -13,14 +27,73 @@ class CheckConfig(Model):
     name: Name
     """Unique among the checks."""
 
-    kind: Literal["build", "types", "lint", "complexity", "test", "custom"] = "custom"
+    kind: CheckKind = "custom"
     """What it verifies. A `test` check that runs no test fails."""
 
-    run: str | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    run: Command
     """The command: text for `sh -c`, or a list of program and arguments."""
 
     timeout: Seconds = 600.0
     """A check that takes longer fails."""
+
+    report: ReportFormat = "exit"
+    """What it says besides its exit code: `sarif`, `junit`, `lines` (`file:line:column: message [rule]`), or the JSON of
+    `eslint -f json`, `cargo --message-format=json`, `go test -json`. `exit`: nothing that can be read."""
+
+    report_file: str | None = None
+    """File, in the checkout, to which it writes the report; by default it prints it."""
+
+    paths: Texts = ()
+    """Globs. The check runs only if the change touches a file that fits one of them; empty: always."""
+
+    needs: Names = ()
+    """Checks that must have passed first."""
+
+    ratchet: bool = False
+    """Only findings that the target branch does not have count. Needs a `report`."""
+
+    blocking: bool = True
+    """`false`: the check advises. What it finds is told, and refuses nothing."""
+
+    version: Command | None = None
+    """A command that prints the version of its tool, which is recorded."""
+
+    expects: str | None = None
+    """The version that is required: the beginning of it (`"0.14"`, `"ruff 0.14"`) or a range (`">=0.14,<1"`). Another
+    version stops the queue and blames no change."""
+
+    cacheable: bool = True
+    """Whether a pass may be reused for the same files, command, tools and environment. `dependencies` checks never are:
+    what is known about packages changes by itself."""
+
+    @field_validator("report_file")
+    @classmethod
+    def _inside(cls, value: str | None) -> str | None:
+        if value is not None and (not value or value.startswith("/") or {"", ".", ".."} & set(value.split("/"))):
+            raise ValueError("should be a file below the checkout, such as report.xml")
+        return value
+
+    @field_validator("expects")
+    @classmethod
+    def _version_or_range(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        is_range = value.lstrip()[:1] in {"<", ">", "=", "!"}
+        if not value.strip() or (is_range and not all(map(_RANGE.fullmatch, value.split(",")))):
+            raise ValueError('should be the beginning of a version, such as "0.14", or a range, such as ">=0.14,<1"')
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CheckConfig":
+        if self.report == "exit" and self.ratchet:
+            raise ValueError("ratchet needs a report: without one nobody knows which findings are new")
+        if self.report == "exit" and self.report_file is not None:
+            raise ValueError("report_file needs a report: say which format the file has")
+        if self.expects is not None and self.version is None:
+            raise ValueError("expects needs version, the command that prints it")
+        if self.name in self.needs:
+            raise ValueError("the check needs itself")
+        return self
 
     @property
     def argv(self) -> list[str]:
@@ -41,3 +114,36 @@ class GateConfig(Model):
 
     pass_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Variables that checks get from the floor's environment besides the basic ones."""
+
+    order: Literal["measured", "declared"] = "measured"
+    """In which order checks run, within `needs`: `measured` begins with what fails most for its time, by past runs."""
+
+    flaky_reruns: Annotated[int, Field(ge=0, le=5)] = 1
+    """How often a failed `test` check is run again on the same files, to recognise flaky tests."""
+
+
+def problem_of_needs(checks: Sequence[CheckConfig]) -> str:
+    """Why these checks cannot be put in an order, one line; empty if they can. Pure."""
+    needs = {check.name: check.needs for check in checks}
+    for check in checks:
+        for need in check.needs:
+            if need not in needs:
+                return f"check {check.name!r} needs {need!r}, and there is no such check"
+    waiting = dict(needs)
+    while waiting:
+        free = [name for name, names in waiting.items() if not waiting.keys() & set(names)]
+        if not free:
+            return f"checks need each other in a circle: {' -> '.join(_circle(waiting))}"
+        for name in free:
+            del waiting[name]
+    return ""
+
+
+def _circle(waiting: Mapping[str, Sequence[str]]) -> list[str]:
+    """One circle among checks of which each needs another of them."""
+    seen: list[str] = []
+    name = next(iter(waiting))
+    while name not in seen:
+        seen.append(name)
+        name = next(need for need in waiting[name] if need in waiting)
+    return [*seen[seen.index(name) :], name]
