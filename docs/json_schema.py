@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
+from tapeout.gate.prove import Proof
 from tapeout.tracker import model, queries
 from tapeout.tracker.commands import finding, reports
 from tapeout.tracker.history import entries, undo
@@ -215,7 +216,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "renew": lease,
         "release": _object({"issue": _text()}),
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
-        "status": made.of(status.Status),
+        "status": made.object(status.Status, unproven=_list(_text())),
         "logs": _list({"anyOf": [made.of(model.Event), _FREE]}),
         "doctor": {"anyOf": [
             {"type": "object", "properties": counts, "required": list(counts)},
@@ -231,6 +232,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "init": _object({"file": _text(), "checks": _list(_text())}),
         "agents": _list(_FREE),
         "gate run": verdict,
+        "gate prove": _object({"checks": _list(made.object(Proof, proven={"type": "boolean"}))}),
         "gate show": _FREE,
         "publish": _object({"published": {"type": ["string", "null"]}}),
         "completion": _object({"script": _text()}),
@@ -246,7 +248,9 @@ _ERROR: Schema = {
         "exit": {"type": "integer", "minimum": 1},
         "message": {"type": "string"},
         "hint": {"type": ["string", "null"]},
-        "details": {"description": "For gate-failed: the verdict. For lost-claim: who holds the issue until when."},
+        "details": {
+            "description": "For gate-failed: the verdict, or the proofs. For lost-claim: who holds it until when."
+        },
     },
     "required": ["code", "exit", "message", "hint"],
     "additionalProperties": False,

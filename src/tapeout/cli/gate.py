@@ -9,6 +9,7 @@ from tapeout.base.errors import GateFailed, NotFound
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
+from tapeout.cli.gate_prove import add_prove
 from tapeout.cli.output import Result, table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_arguments(parser: Describes) -> None:
     run.add_argument("revision", nargs="?", default="HEAD")
     add_json(run)
     run.set_defaults(run=_run)
+    add_prove(commands.add_parser("prove", help="plant known defects and see which checks notice them"))
     show = commands.add_parser("show", help="the evidence with which a commit landed")
     show.add_argument("commit")
     add_json(show)

@@ -11,6 +11,7 @@ from tapeout.cli.context import actor, here
 from tapeout.cli.output import Result, duration, table
 
 if TYPE_CHECKING:
+    from tapeout.base.paths import StatePaths
     from tapeout.cli.commands import Describes
     from tapeout.floor.status import Status
 
@@ -32,11 +33,23 @@ def _status(arguments: argparse.Namespace) -> Result:
         status = read_status(tracker, context.paths)
     data = asdict(status)
     data["counts"] = status.counts._asdict()
+    data["unproven"] = unproven = _unproven(context.paths)
     data["needs_person"] = [issue._asdict() for issue in status.needs_person]
-    return Result(data, _text(status))
+    return Result(data, _text(status, unproven))
 
 
-def _text(status: Status) -> str:
+def _unproven(paths: StatePaths) -> list[str]:
+    """Checks of the target branch that were never seen red."""
+    from tapeout.base.errors import TapeoutError
+    from tapeout.gate import unproven_checks
+
+    try:
+        return unproven_checks(paths)
+    except TapeoutError:  # no hub yet, or a configuration that the floor will complain about
+        return []
+
+
+def _text(status: Status, unproven: list[str]) -> str:
     from tapeout.cli.view import context_share
 
     floor, counts = status.floor, status.counts
@@ -52,6 +65,8 @@ def _text(status: Status) -> str:
     )
     if status.queue_stopped:
         lines.append(f"the queue is stopped: {status.queue_stopped}")
+    if unproven:
+        lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
     if status.workers:
         rows = [
             (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),

@@ -66,6 +66,10 @@ class CheckConfig(Model):
     """Whether a pass may be reused for the same files, command, tools and environment. `dependencies` checks never are:
     what is known about packages changes by itself."""
 
+    defect: str | None = None
+    """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
+    kind does not tell what they look at."""
+
     @field_validator("report_file")
     @classmethod
     def _inside(cls, value: str | None) -> str | None:

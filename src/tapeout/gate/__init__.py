@@ -23,6 +23,7 @@ from tapeout.gate.here import run_gate_here
 from tapeout.gate.hub import Adoption, adopt, hub_branch, prepare_hub
 from tapeout.gate.lander import run_queue
 from tapeout.gate.publish import Published, Skipped, publish
+from tapeout.gate.redness import unproven_checks
 from tapeout.gate.target import load_config
 from tapeout.gate.verdict import CheckResult, Finding, Verdict, summary
 
@@ -44,4 +45,5 @@ __all__ = [
     "run_gate_here",
     "run_queue",
     "summary",
+    "unproven_checks",
 ]

@@ -17,6 +17,7 @@ from tapeout.gate.checkout import Checkout
 from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
 from tapeout.gate.execute import execute
 from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
+from tapeout.gate.redness import note_red
 from tapeout.gate.runs import identity, remove_tree, run_folder
 from tapeout.gate.verdict import CheckResult, Finding, Verdict, findings_of
 
@@ -59,6 +60,7 @@ class _Run:
     """One run of the gate."""
 
     def __init__(self, paths: StatePaths, run: str, folder: str, subject: Subject, config: Config) -> None:
+        self._paths = paths
         self._run = run
         self._folder = folder
         self._identity = identity(folder)
@@ -74,6 +76,7 @@ class _Run:
                 results = self._results(self._check_out("code", self._subject.commit))
             except pygit2.GitError as error:
                 findings += (Finding("change", f"its files cannot be checked out: {error}"),)
+        note_red(self._paths, self._config.check, results)
         found = findings + findings_of(results)
         return Verdict(
             run=self._run,

@@ -2,11 +2,10 @@
 
 import pygit2
 
-from tapeout.base.errors import NotFound
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.gate.checks import Subject, run_checks
 from tapeout.gate.evidence import Origin, record_of, write_record
-from tapeout.gate.target import config_digest, load_config
+from tapeout.gate.target import commit_of, config_digest, load_config
 from tapeout.gate.verdict import Verdict
 
 
@@ -18,11 +17,8 @@ def run_gate_here(paths: StatePaths, repository: Repository, revision: str = "HE
         UsageError: the commit has no valid configuration.
         GateUnavailable: no verdict is possible on this machine now.
     """
-    try:
-        user = pygit2.Repository(repository.root)
-        commit = str(user.revparse_single(revision).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{revision!r} is no commit of {repository.root}") from error
+    user = pygit2.Repository(repository.root)
+    commit = commit_of(user, revision)
     config = load_config(user, commit)
     subject = Subject(repository.git_dir, commit, commit, config.project.branch)
     verdict = run_checks(paths, subject, config)

@@ -4,9 +4,21 @@ import hashlib
 
 import pygit2
 
-from tapeout.base.errors import UsageError
+from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.git import read_blob
 from tapeout.config import CONFIG_FILE, Config, parse_config
+
+
+def commit_of(repository: pygit2.Repository, revision: str) -> str:
+    """The commit that a person names.
+
+    Raises:
+        NotFound: there is no such commit.
+    """
+    try:
+        return str(repository.revparse_single(revision).peel(pygit2.Commit).id)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise NotFound(f"{revision!r} is no commit of {repository.workdir or repository.path}") from error
 
 
 def load_config(repository: pygit2.Repository, commit: str) -> Config:
