@@ -139,7 +139,7 @@ class _Prover:
     def _planted(self, check: CheckConfig) -> Iterator[tuple[Planting, str]]:
         if check.defect is not None:
             yield Planting(OWN_DEFECT, "", b""), self._commit_after(check.defect)
-        command = check.run if isinstance(check.run, str) else " ".join(check.run)
+        command = check.command
         for planting in plantings(check.kind, command, self._repository):
             yield planting, self._commit_with(planting)
 
