@@ -1,6 +1,7 @@
 """The tables of `tapeout.toml` about the gate: `[gate]` and `[[check]]`."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -20,6 +21,10 @@ Texts = Annotated[tuple[str, ...], Field(strict=False)]
 _RANGE = re.compile(r"\s*(?:[<>]=?|[=!]=)\s*\d+(?:\.\d+)*\s*")
 
 
+BUILTIN_KINDS = frozenset({"size", "scope", "secrets", "commits", "duplication", "dependencies"})
+"""Kinds of checks that Tapeout itself can do."""
+
+
 class CheckConfig(Model):
     """`[[check]]`: one command of the gate."""
 
@@ -29,15 +34,12 @@ class CheckConfig(Model):
     kind: CheckKind = "custom"
     """What it verifies. A `test` check that runs no test fails."""
 
-    run: Command
-    """The command: text for `sh -c`, or a list of program and arguments."""
+    run: Command | None = None
+    """The command: text for `sh -c`, or a list of program and arguments. Checks of the kinds `size`, `scope`,
+    `secrets`, `commits`, `duplication` and `dependencies` need none: without it Tapeout looks at the change itself."""
 
     timeout: Seconds = 600.0
     """A check that takes longer fails."""
-
-    defect: str | None = None
-    """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
-    kind does not tell what they look at."""
 
     report: ReportFormat = "exit"
     """What it says besides its exit code: `sarif`, `junit`, `lines` (`file:line:column: message [rule]`), or the JSON
@@ -69,6 +71,10 @@ class CheckConfig(Model):
     """Whether a pass may be reused for the same files, command, tools and environment. `dependencies` checks never are:
     what is known about packages changes by itself."""
 
+    defect: str | None = None
+    """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
+    kind does not tell what they look at."""
+
     @field_validator("report_file")
     @classmethod
     def _inside(cls, value: str | None) -> str | None:
@@ -88,6 +94,8 @@ class CheckConfig(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CheckConfig":
+        if self.run is None and self.kind not in BUILTIN_KINDS:
+            raise ValueError(f"a {self.kind} check needs run, its command")
         if self.report == "exit" and self.ratchet:
             raise ValueError("ratchet needs a report: without one nobody knows which findings are new")
         if self.report == "exit" and self.report_file is not None:
@@ -99,9 +107,16 @@ class CheckConfig(Model):
         return self
 
     @property
+    def command(self) -> str:
+        """The command for people; what Tapeout itself looks at, if there is none."""
+        if self.run is None:
+            return f"tapeout: {self.kind} of the change"
+        return self.run if isinstance(self.run, str) else shlex.join(self.run)
+
+    @property
     def argv(self) -> list[str]:
         """The command as an argument list."""
-        return ["sh", "-c", self.run] if isinstance(self.run, str) else list(self.run)
+        return ["sh", "-c", self.run] if isinstance(self.run, str) else list(self.run or ())
 
 
 class GateConfig(Model):
@@ -111,6 +126,19 @@ class GateConfig(Model):
         "tests/**", "test/**", "**/test_*.py", "**/*_test.py", "**/*.test.*", "**/*.spec.*", "**/*_test.go",
     )  # fmt: skip
     """Globs of test files. A change that removes one of their tests fails the gate."""
+
+    largest_file: Annotated[int, Field(ge=1)] = 5_000_000
+    """Bytes: what a `size` check without `run` allows one file."""
+
+    most_lines: Annotated[int, Field(ge=1)] = 10_000
+    """How many lines a change may add, for a `size` check without `run`."""
+
+    always_in_scope: Annotated[tuple[str, ...], Field(strict=False)] = ("CHANGELOG*",)
+    """Globs of files that a change may touch though its issue does not declare them, besides tests; for a `scope` check
+    without `run`."""
+
+    not_secret: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Globs of files in which a `secrets` check without `run` does not look, such as recorded answers of a service."""
 
     fail_fast: bool = False
     """Stop at the first failing check instead of collecting all findings."""

@@ -32,7 +32,7 @@ class Origin:
 
 def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> Record:
     """The record of a verdict under the configuration with this digest."""
-    commands = {check.name: check.run for check in config.check}
+    commands = {check.name: check.command if check.run is None else check.run for check in config.check}
     return {
         "version": 1,
         "tapeout": __version__,

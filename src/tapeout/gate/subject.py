@@ -24,6 +24,8 @@ class Subject:
     branch: str
     issue: str = ""
     """Whose change it is; empty if a person asked about a commit."""
+    scope: tuple[str, ...] = ()
+    """Globs of the paths that the issue declares; none if it declares nothing."""
 
 
 class Trees:

@@ -1,34 +1,14 @@
-"""What a repository already checks itself with. Pure: from the contents of its files to checks for `tapeout.toml`."""
+"""What the languages of a repository check themselves with, by the files in its root. Pure."""
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from tapeout.config import CheckConfig
 
-FILES = ("pyproject.toml", "setup.cfg", "tox.ini", "package.json", "Makefile")
-"""Files of the repository's root that discovery reads, where they exist; of others the name says enough."""
 
-
-def discover(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
-    """Checks for a repository, cheapest first.
-
-    Args:
-        files: name to content of those of `FILES` that exist.
-        paths: names of all files and folders in the repository's root.
-    """
-    found: list[CheckConfig] = []
-    for finder in (_python, _javascript, _go, _rust):
-        found += finder(files, paths)
-    if not any(check.kind == "test" for check in found):
-        found += _make(files, paths)
-    order = ("build", "lint", "types", "complexity", "custom", "test")
-    return sorted(found, key=lambda check: order.index(check.kind))
-
-
-def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
+def python_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     project = _toml(files.get("pyproject.toml", ""))
     if not project and not ({"setup.py", "setup.cfg", "tox.ini"} & paths):
         return []
@@ -37,11 +17,15 @@ def _python(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig
     found = []
     if "ruff" in tools or {"ruff.toml", ".ruff.toml"} & paths:
         found.append(CheckConfig(name="ruff", kind="lint", run="ruff check ."))
+        if "format" in _table(tools, "ruff"):
+            found.append(CheckConfig(name="ruff-format", kind="lint", run="ruff format --check ."))
     elif "flake8" in setup or ".flake8" in paths:
         found.append(CheckConfig(name="flake8", kind="lint", run="flake8"))
     if "mypy" in tools or "mypy.ini" in paths or "[mypy" in setup:
         run = "mypy" if "files" in _table(tools, "mypy") else "mypy ."
         found.append(CheckConfig(name="mypy", kind="types", run=run))
+    elif "pyright" in tools or "pyrightconfig.json" in paths:
+        found.append(CheckConfig(name="pyright", kind="types", run="pyright"))
     if "pytest" in repr(project) or "pytest" in setup or "conftest.py" in paths:
         found.append(CheckConfig(name="tests", kind="test", run="python3 -m pytest -q"))
     elif {"tests", "test"} & paths:
@@ -56,43 +40,53 @@ _SCRIPTS: tuple[tuple[str, Literal["build", "lint", "types", "test"]], ...] = (
 """Scripts of `package.json` that check something, by their usual names."""
 
 
-def _javascript(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
+def javascript_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     try:
         scripts = _table(json.loads(files.get("package.json", "{}")), "scripts")
     except (ValueError, RecursionError):
         return []
     manager = next((name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm")
     install = "npm ci" if "package-lock.json" in paths and manager == "npm" else f"{manager} install"
-    return [
+    found = [
         CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}")
         for script, kind in _SCRIPTS
         if script in scripts and "no test specified" not in str(scripts[script])
     ]
+    kinds = {check.kind for check in found}
+    if "types" not in kinds and "tsconfig.json" in paths:
+        found.append(CheckConfig(name="tsc", kind="types", run=f"{install} && npx --no-install tsc --noEmit"))
+    if "lint" not in kinds and _ESLINT & paths:
+        found.append(CheckConfig(name="eslint", kind="lint", run=f"{install} && npx --no-install eslint ."))
+    return found
 
 
-def _go(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
+_ESLINT = frozenset(
+    {".eslintrc", ".eslintrc.cjs", ".eslintrc.js", ".eslintrc.json", ".eslintrc.yml", "eslint.config.cjs"}
+    | {"eslint.config.js", "eslint.config.mjs", "eslint.config.ts"}
+)
+
+
+def go_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     if "go.mod" not in paths:
         return []
+    golangci = {".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"} & paths
     return [
         CheckConfig(name="go-build", kind="build", run="go build ./..."),
+        *([CheckConfig(name="golangci-lint", kind="lint", run="golangci-lint run")] if golangci else []),
         CheckConfig(name="go-vet", kind="lint", run="go vet ./..."),
         CheckConfig(name="go-test", kind="test", run="go test ./..."),
     ]
 
 
-def _rust(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
+def rust_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
     if "Cargo.toml" not in paths:
         return []
+    formatted = {"rustfmt.toml", ".rustfmt.toml"} & paths
     return [
+        *([CheckConfig(name="cargo-fmt", kind="lint", run="cargo fmt --check")] if formatted else []),
         CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings"),
         CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0),
     ]
-
-
-def _make(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConfig]:
-    targets = set(re.findall(r"^([A-Za-z][\w-]*)\s*:(?!=)", files.get("Makefile", ""), re.MULTILINE))
-    target = next((name for name in ("check", "test", "tests") if name in targets), None)
-    return [CheckConfig(name=f"make-{target}", kind="test", run=f"make {target}")] if target else []
 
 
 def _toml(text: str) -> dict[str, Any]:
