@@ -193,7 +193,7 @@ def _schema_kind(schema: dict[str, Any]) -> str:
     if schema.get("type") == "object":
         return "table of text"
     if "minimum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
+        return f"{schema['minimum']} to {schema['maximum']}" if "maximum" in schema else f"{schema['minimum']} or more"
     return {"string": "text", "boolean": "true or false", "number": "number"}[schema["type"]]
 
 

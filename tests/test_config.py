@@ -93,7 +93,9 @@ def test_the_line_and_the_field_of_a_mistake_are_named(data: st.DataObject) -> N
 
 
 def test_what_is_missing_is_named_at_its_table() -> None:
-    assert refused(f'{CHECK}\n[[check]]\nname = "x"\n') == "tapeout.toml:5: check.1.run: is required"
+    assert refused(f'{CHECK}\n[[check]]\nname = "x"\n') == (
+        "tapeout.toml:5: check.1: a custom check needs run, its command"
+    )
     assert refused("[floor]\nworkers = 1\n") == "tapeout.toml:1: check: at least one [[check]] is required"
 
 

@@ -14,24 +14,37 @@ def python_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[Check
         return []
     tools = _table(project, "tool")
     setup = files.get("setup.cfg", "") + files.get("tox.ini", "")
-    found = []
+    return [
+        *_python_lint(tools, setup, paths),
+        *_python_types(tools, setup, paths),
+        *_python_tests(repr(project) + setup, paths),
+    ]
+
+
+def _python_lint(tools: dict[str, Any], setup: str, paths: frozenset[str]) -> list[CheckConfig]:
     if "ruff" in tools or {"ruff.toml", ".ruff.toml"} & paths:
-        found.append(CheckConfig(name="ruff", kind="lint", run="ruff check ."))
+        found = [CheckConfig(name="ruff", kind="lint", run="ruff check .")]
         if "format" in _table(tools, "ruff"):
             found.append(CheckConfig(name="ruff-format", kind="lint", run="ruff format --check ."))
-    elif "flake8" in setup or ".flake8" in paths:
-        found.append(CheckConfig(name="flake8", kind="lint", run="flake8"))
+        return found
+    uses_flake8 = "flake8" in setup or ".flake8" in paths
+    return [CheckConfig(name="flake8", kind="lint", run="flake8")] if uses_flake8 else []
+
+
+def _python_types(tools: dict[str, Any], setup: str, paths: frozenset[str]) -> list[CheckConfig]:
     if "mypy" in tools or "mypy.ini" in paths or "[mypy" in setup:
         run = "mypy" if "files" in _table(tools, "mypy") else "mypy ."
-        found.append(CheckConfig(name="mypy", kind="types", run=run))
-    elif "pyright" in tools or "pyrightconfig.json" in paths:
-        found.append(CheckConfig(name="pyright", kind="types", run="pyright"))
-    if "pytest" in repr(project) or "pytest" in setup or "conftest.py" in paths:
-        found.append(CheckConfig(name="tests", kind="test", run="python3 -m pytest -q"))
-    elif {"tests", "test"} & paths:
-        folder = "tests" if "tests" in paths else "test"
-        found.append(CheckConfig(name="tests", kind="test", run=f"python3 -m unittest discover -s {folder} -t ."))
-    return found
+        return [CheckConfig(name="mypy", kind="types", run=run)]
+    uses_pyright = "pyright" in tools or "pyrightconfig.json" in paths
+    return [CheckConfig(name="pyright", kind="types", run="pyright")] if uses_pyright else []
+
+
+def _python_tests(settings: str, paths: frozenset[str]) -> list[CheckConfig]:
+    if "pytest" in settings or "conftest.py" in paths:
+        return [CheckConfig(name="tests", kind="test", run="python3 -m pytest -q")]
+    folder = next((name for name in ("tests", "test") if name in paths), None)
+    run = f"python3 -m unittest discover -s {folder} -t ."
+    return [CheckConfig(name="tests", kind="test", run=run)] if folder else []
 
 
 _SCRIPTS: tuple[tuple[str, Literal["build", "lint", "types", "test"]], ...] = (
