@@ -130,7 +130,9 @@ def configuration_page() -> str:
             rows.append(f"| `{name}` | {kind} | {default} | {_cell(docs.get((model.__name__, name), ''))} |")
         parts += [f"## {title}", "\n".join(rows)]
         if model is config.CheckConfig:
-            parts.append("At least one check is required. They run in this order, each on the same clean checkout.")
+            parts.append(
+                "At least one check is required. Each runs on the same clean checkout; `gate.order` orders them."
+            )
     parts += ["## An example", f"```toml\n{_EXAMPLE}```"]
     return "\n\n".join(parts) + "\n"
 

@@ -234,6 +234,9 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "gate run": verdict,
         "gate prove": _object({"checks": _list(made.object(Proof, proven={"type": "boolean"}))}),
         "gate show": _FREE,
+        "gate export": _object({
+            "run": _text(), "commit": _text(), "findings": {"type": "integer"}, "tests": {"type": "integer"},
+        }),
         "publish": _object({"published": {"type": ["string", "null"]}}),
         "completion": _object({"script": _text()}),
     }  # fmt: skip
@@ -275,11 +278,12 @@ _VERDICT = _object({
     "passed": {"type": "boolean"},
     "reason": _text(),
     "findings": _list(_object({"check": _text(), "reason": _text(), "excerpt": _text()})),
+    "notes": _list(_text()),
     "run": _text(),
     "tree": _text(),
     "seconds": {"type": "number"},
     "sandbox": _text(),
-})  # fmt: skip
+}) | {"required": ["passed", "reason", "findings", "run", "tree", "seconds", "sandbox"]}  # fmt: skip
 
 
 def envelope_schema() -> Schema:

@@ -93,7 +93,9 @@ def test_the_line_and_the_field_of_a_mistake_are_named(data: st.DataObject) -> N
 
 
 def test_what_is_missing_is_named_at_its_table() -> None:
-    assert refused(f'{CHECK}\n[[check]]\nname = "x"\n') == "tapeout.toml:5: check.1.run: is required"
+    assert refused(f'{CHECK}\n[[check]]\nname = "x"\n') == (
+        "tapeout.toml:5: check.1: a custom check needs run, its command"
+    )
     assert refused("[floor]\nworkers = 1\n") == "tapeout.toml:1: check: at least one [[check]] is required"
 
 
@@ -123,3 +125,29 @@ def test_a_lease_is_long_enough_to_renew_and_short_enough_to_run_out(value: str)
 def test_a_command_is_taken_as_it_is_written(command: str) -> None:
     text = CHECK.replace('"make test"', json.dumps(command, ensure_ascii=False))
     assert parse_config(text).check[0].run == command
+
+
+MORE = {
+    "needs = ['other']": "check 'tests' needs 'other', and there is no such check",
+    "needs = ['tests']": "the check needs itself",
+    "ratchet = true": "ratchet needs a report",
+    "report_file = 'x'": "report_file needs a report",
+    "report = 'sarif'\nreport_file = '../x'": "should be a file below the checkout",
+    "report = 'sarif'\nreport_file = '/x'": "should be a file below the checkout",
+    "report = 'html'": "should be 'exit', 'sarif', 'junit', 'lines', 'eslint', 'cargo' or 'go-test'",
+    "expects = '1'": "expects needs version",
+    "version = 'x'\nexpects = '>=one'": "should be the beginning of a version",
+    "version = 'x'\nexpects = ' '": "should be the beginning of a version",
+    "[gate]\norder = 'random'": "should be 'measured' or 'declared'",
+    "[gate]\nflaky_reruns = 9": "should be less than or equal to 5",
+}
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_checks_that_do_not_fit_together_are_told(more: str) -> None:
+    assert MORE[more] in refused(CHECK + more)
+
+
+def test_a_circle_of_needs_is_told_as_a_circle() -> None:
+    checks = [f"[[check]]\nname = '{name}'\nrun = 'x'\nneeds = ['{need}']\n" for name, need in ("ab", "bc", "cb")]
+    assert "checks need each other in a circle: b -> c -> b" in refused("".join(checks))

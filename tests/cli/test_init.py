@@ -30,7 +30,7 @@ def test_it_writes_the_checks_that_it_finds_and_touches_nothing_else(fresh: Work
 
     said = fresh.data("init", "--agent", "codex")
 
-    assert said["checks"] == ["go-build", "ruff", "go-vet", "mypy", "tests", "go-test"]
+    assert said["checks"] == ["size", "secrets", "go-build", "ruff", "go-vet", "mypy", "tests", "go-test"]
     assert fresh.git("status", "--porcelain") == "?? tapeout.toml"
     config = written(fresh)
     assert (config.project.branch, config.floor.agent) == ("main", "codex")
@@ -49,7 +49,9 @@ def test_an_existing_file_is_kept_unless_forced(bench: Workbench) -> None:
     assert (bench.root / "tapeout.toml").read_text() == before
     bench.commit(GO)
     bench.run("init", "--force")
-    assert [check.name for check in written(bench).check] == ["go-build", "go-vet", "go-test"]
+    assert [check.name for check in written(bench).check] == [
+        "size", "secrets", "go-build", "go-vet", "go-test",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("branch", ["trunk", "team/next", "fix-\U0001f680", "it's"])

@@ -7,7 +7,7 @@ import pygit2
 import pytest
 
 from tapeout.base.git import signature
-from tapeout.gate import GateUnavailable, Verdict, checks, run_gate_here
+from tapeout.gate import GateUnavailable, Verdict, examine, rooms, run_gate_here
 from tapeout.gate.runs import RUN_VARIABLE
 from tests.gate.conftest import MakeSite
 from tests.gate.site import CONFIG, Site, commit_files, git
@@ -95,7 +95,7 @@ def test_a_command_that_the_change_itself_removed_is_its_own_fault(make_site: Ma
 
 def test_a_full_disk_stops_the_queue_and_blames_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     change = site.submit({"bad.txt": "x"})
-    monkeypatch.setattr(checks, "disk_is_full", lambda folder: True)
+    monkeypatch.setattr(examine, "disk_is_full", lambda folder: True)
     site.run()
     assert site.state(change) == "queued"
     assert "disk is full" in (site.tracker.queue_stopped() or "")
@@ -107,7 +107,7 @@ def test_a_disk_that_fills_while_the_gate_writes_stops_the_queue(site: Site, mon
     def full(*_: object, **__: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(checks, "Checkout", full)
+    monkeypatch.setattr(rooms, "Checkout", full)
     site.run()
     assert site.state(change) == "queued"
     assert "No space left on device" in (site.tracker.queue_stopped() or "")

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.gate.discover import FILES, discover
+from tapeout.gate.discover import FILES, WORKFLOWS, discover
 
 
 def found(files: Mapping[str, str], *more: str) -> dict[str, str]:
-    """Name of a check to its kind and command."""
-    checks = discover({name: files[name] for name in FILES if name in files}, frozenset([*files, *more]))
-    return {check.name: f"{check.kind}: {check.run}" for check in checks}
+    """Name of a check to its kind and command; those that need no program are always there."""
+    read = {name: text for name, text in files.items() if name in FILES or name.startswith(WORKFLOWS)}
+    checks = discover(read, frozenset([*(name.split("/", 1)[0] for name in files), *more]))
+    assert [check.name for check in checks if check.run is None] == (["size", "secrets"] if checks else [])
+    return {check.name: f"{check.kind}: {check.run}" for check in checks if check.run is not None}
 
 
 def test_an_empty_repository_has_no_check() -> None:
@@ -88,6 +90,83 @@ def test_a_makefile_is_used_where_nothing_else_tests() -> None:
     assert found({"Makefile": f"{makefile}check: test\n"}) == {"make-check": "test: make check"}
     assert found({"Makefile": "test := 1\n"}) == {}
     assert "make-test" not in found({"Makefile": makefile, "go.mod": ""})
+
+
+def test_a_makefile_adds_the_kinds_that_are_missing() -> None:
+    makefile = "lint:\n\truff\ntypecheck:\n\tmypy\ntest:\n\tpytest\n"
+    assert found({"Makefile": makefile, "pyproject.toml": "[tool.ruff]\n[tool.pytest.ini_options]\n"}) == {
+        "ruff": "lint: ruff check .",
+        "make-typecheck": "types: make typecheck",
+        "tests": "test: python3 -m pytest -q",
+    }
+
+
+def test_formatters_and_linters_with_settings() -> None:
+    assert "ruff-format" in found({"pyproject.toml": "[tool.ruff.format]\n"})
+    assert found({"package.json": "{}", "tsconfig.json": "{}", "eslint.config.js": ""}) == {
+        "tsc": "types: npm install && npx --no-install tsc --noEmit",
+        "eslint": "lint: npm install && npx --no-install eslint .",
+    }
+    assert found({"go.mod": "", ".golangci.yml": ""})["golangci-lint"] == "lint: golangci-lint run"
+    assert found({"Cargo.toml": "", "rustfmt.toml": ""})["cargo-fmt"] == "lint: cargo fmt --check"
+    assert found({"pyproject.toml": "[tool.pyright]\n"}) == {"pyright": "types: pyright"}
+
+
+def test_hooks_run_through_prek() -> None:
+    hooks = "repos:\n- repo: local\n  hooks:\n  - id: x\n"
+    assert found({".pre-commit-config.yaml": hooks}) == {"hooks": "lint: prek run --all-files"}
+    for nothing in ("", "repos: []", "repos: 3", "[", "- a"):
+        assert found({".pre-commit-config.yaml": nothing}) == {}
+
+
+WORKFLOW = """
+on: [push]
+jobs:
+  check:
+    strategy: {matrix: {python: ["3.11", "3.12"]}}
+    steps:
+    - uses: actions/checkout@v4
+    - run: pip install -e .[dev]
+    - name: Lint
+      run: |
+        uv run ruff check src \\
+          tests
+        python -m mypy --strict src
+    - run: pytest -q --cov=src --cov-report=xml
+    - run: pytest ${{ matrix.extra }}
+    - run: codecov upload
+  js:
+    steps:
+    - run: npm ci
+    - run: npx prettier . --check
+"""
+
+
+def test_commands_of_ci_that_check_something() -> None:
+    assert found({f"{WORKFLOWS}/ci.yml": WORKFLOW}) == {
+        "ruff": "lint: uv run ruff check src tests",
+        "prettier": "lint: npx prettier . --check",
+        "mypy": "types: python -m mypy --strict src",
+        "tests": "test: pytest -q --cov=src --cov-report=xml",
+    }
+    assert found({".gitlab-ci.yml": "test:\n  script:\n  - go test -race ./...\n"}) == {
+        "go-test": "test: go test -race ./..."
+    }
+
+
+def test_what_a_language_checks_already_is_not_taken_from_ci_again() -> None:
+    files = {"pyproject.toml": "[tool.ruff]\n[tool.pytest.ini_options]\n", f"{WORKFLOWS}/ci.yml": WORKFLOW}
+    assert found(files) == {
+        "ruff": "lint: ruff check .",
+        "prettier": "lint: npx prettier . --check",
+        "mypy": "types: python -m mypy --strict src",
+        "tests": "test: python3 -m pytest -q",
+    }
+
+
+def test_a_file_of_aliases_of_aliases() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))]
+    assert found({f"{WORKFLOWS}/ci.yml": "\n".join([*lines, "run: pytest"])}) == {"tests": "test: pytest"}
 
 
 def test_dates_and_odd_tables_in_pyproject() -> None:

@@ -149,6 +149,7 @@ def test_a_summary_has_what_the_tracker_shows() -> None:
             {"check": "unit", "reason": "exit code 1", "excerpt": "a.py:1: error"},
             {"check": "lint", "reason": "exit code 2", "excerpt": ""},
         ],
+        "notes": [],
         "run": "run",
         "tree": "t" * 40,
         "seconds": 1.235,

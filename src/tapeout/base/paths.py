@@ -84,6 +84,11 @@ class StatePaths(NamedTuple):
         return os.path.join(self.root, "gate")
 
     @property
+    def gate_cache(self) -> str:
+        """SQLite file of what earlier gate runs found out."""
+        return os.path.join(self.root, "gate-cache.db")
+
+    @property
     def logs(self) -> str:
         """What our own processes printed: the floor, workers, gate runs."""
         return os.path.join(self.root, "logs")

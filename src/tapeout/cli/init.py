@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def add_arguments(parser: Describes) -> None:
 def _init(arguments: argparse.Namespace) -> Result:
     from tapeout import agents
     from tapeout.config import CONFIG_FILE, parse_config
-    from tapeout.gate.discover import FILES, discover
+    from tapeout.gate.discover import discover
     from tapeout.tracker import Tracker
 
     context = here()
@@ -39,8 +40,7 @@ def _init(arguments: argparse.Namespace) -> Result:
     path = os.path.join(root, CONFIG_FILE)
     if os.path.exists(path) and not arguments.force:
         raise NotAllowed(f"{path} exists", hint="edit it, or replace it with --force")
-    files = {name: _read(os.path.join(root, name)) for name in FILES if os.path.isfile(os.path.join(root, name))}
-    checks = discover(files, frozenset(os.listdir(root)))
+    checks = discover(_files(root), frozenset(os.listdir(root)))
     text = _text(_branch(root), arguments.agent, checks)
     config = parse_config(text if checks else f"{text}[[check]]\nname = 'none'\nrun = 'false'\n")
     agents.resolve(arguments.agent, config)  # what we write is always valid, but for a check where none was found
@@ -64,7 +64,8 @@ def _text(branch: str, agent: str, checks: Sequence[CheckConfig]) -> str:
     ]
     for check in checks:
         lines += ["", "[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
-        lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
+        if check.run is not None:
+            lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
         lines += ["network = true"] if check.network else []
     return "\n".join([*lines, *([] if checks else _EXAMPLE)]) + "\n"
 
@@ -95,6 +96,17 @@ def _say(path: str, checks: list[str]) -> str:
             "       tapeout up                     let agents work",
         ]
     )
+
+
+def _files(root: str) -> dict[str, str]:
+    """Path to content of what discovery reads."""
+    from tapeout.gate.discover import FILES, WORKFLOWS
+
+    names = list(FILES)
+    with contextlib.suppress(OSError):
+        workflows = sorted(os.listdir(os.path.join(root, WORKFLOWS)))
+        names += [f"{WORKFLOWS}/{name}" for name in workflows if name.endswith((".yml", ".yaml"))]
+    return {name: _read(os.path.join(root, name)) for name in names if os.path.isfile(os.path.join(root, name))}
 
 
 def _read(path: str) -> str:

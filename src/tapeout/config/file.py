@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from tapeout.base.errors import UsageError
-from tapeout.config.gate import CheckConfig, GateConfig
+from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, Name
 
@@ -26,11 +26,13 @@ class Config(Model):
     check: Annotated[tuple[CheckConfig, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
-    def _unique_check_names(self) -> "Config":
+    def _checks_fit_together(self) -> "Config":
         names = [check.name for check in self.check]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"two checks have the name {repeated[0]!r}")
+        if problem := problem_of_needs(self.check):
+            raise ValueError(problem)
         return self
 
 

@@ -109,7 +109,7 @@ def _section(title: str, text: str) -> str:
 
 
 def _command(check: CheckConfig) -> str:
-    return check.run if isinstance(check.run, str) else " ".join(check.run)
+    return check.command
 
 
 def _rules(work: Assignment) -> str:

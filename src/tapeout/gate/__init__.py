@@ -4,10 +4,12 @@ A change is merged with main in memory, the merge is checked out clean, the chec
 `tapeout.toml` run on it, and main moves to exactly that merge by compare-and-swap, with the evidence attached as a git
 note before it does.
 
-Where to look: `judge`, `excerpt`, `verdict`, `integrity` and `landing.objection` are decisions without I/O; `checkout`
-and `checks` run commands on one exact tree, `confine` says what those may do; `candidate`, `landing`, `evidence` and
-`hub` are git; `lander` is the queue that ties them together, `reconcile` what it does after a crash; `publish` brings
-the result to the user.
+Where to look: `judge`, `flaky`, `order`, `excerpt`, `verdict`, `integrity` and `landing.objection` are decisions
+without I/O; `checks` runs all checks, `examine` one of them, in the checkouts of `rooms`
+and within what `confine` allows; `reports` reads what they
+found; `cache` is what earlier runs found out, under keys that `toolchain` makes honest; `candidate`, `landing`,
+`evidence` and `hub` are git; `lander` is the queue that ties them together, `reconcile` what it does after a crash;
+`publish` brings the result to the user.
 
 What may go wrong: everything that a check can do (fail, hang, crash, test nothing, change the files that the next one
 sees, leave processes); two queues at once; a kill at any step; main moving meanwhile; a full disk or a missing program,

@@ -7,155 +7,125 @@ missing command is, the base tells: if the same check misses it there too, it is
 
 import os
 import time
-from dataclasses import dataclass, replace
 
 import pygit2
 
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import Captured
 from tapeout.config import CheckConfig, Config
-from tapeout.gate.checkout import Checkout
+from tapeout.gate.builtin import look
+from tapeout.gate.cache import IN_MEMORY, Cache
 from tapeout.gate.confine import sandbox_note
-from tapeout.gate.environment import GateUnavailable, disk_is_full, unavailable
-from tapeout.gate.execute import execute
-from tapeout.gate.judge import NOT_EXECUTABLE, NOT_FOUND, judge, missing_reason
+from tapeout.gate.environment import unavailable
+from tapeout.gate.examine import Displaced, Examination, examine
+from tapeout.gate.globs import matches
+from tapeout.gate.judge import judge
+from tapeout.gate.order import run_order
 from tapeout.gate.redness import note_red
-from tapeout.gate.runs import identity, remove_tree, run_folder
+from tapeout.gate.reportfile import save_reports
+from tapeout.gate.rooms import Rooms
+from tapeout.gate.runs import run_folder
+from tapeout.gate.subject import Subject, Trees
 from tapeout.gate.verdict import CheckResult, Finding, Verdict, findings_of
 
-
-@dataclass(frozen=True)
-class Subject:
-    """What is judged, and by what."""
-
-    source: str
-    """Git directory that has the commits."""
-    commit: str
-    base: str
-    """Commit of the target branch whose configuration this is."""
-    branch: str
+__all__ = ["Subject", "run_checks"]
 
 
-def run_checks(paths: StatePaths, subject: Subject, config: Config, findings: tuple[Finding, ...] = ()) -> Verdict:
+def run_checks(
+    paths: StatePaths, subject: Subject, config: Config, findings: tuple[Finding, ...] = (), *, fresh: bool = False
+) -> Verdict:
     """Judge a commit: the findings that there are already, and every check in a clean checkout.
+
+    Args:
+        paths: where evidence and what earlier runs found out are kept.
+        subject: what is judged.
+        config: the checks.
+        findings: what is known to be wrong already.
+        fresh: run everything: nothing that earlier runs found out counts, and later ones learn nothing.
 
     Raises:
         GateUnavailable: no verdict is possible on this machine now.
     """
     begun = time.monotonic()
+    cache = Cache(IN_MEMORY if fresh else paths.gate_cache)
     try:
         with run_folder(paths) as (run, folder):
-            return _Run(paths, run, folder, subject, config).judge(findings, begun)
+            logs = os.path.join(paths.evidence, run)
+            os.makedirs(logs)
+            rooms = Rooms(run, folder, subject, config)
+            shared = Examination(run, folder, logs, subject, config, rooms, Trees(subject), cache)
+            verdict = _judge(shared, findings, begun)
+            note_red(paths, config.check, verdict.results)
+            return verdict
     except OSError as error:
         raise unavailable("run the gate", error) or error from error
+    finally:
+        cache.close()
 
 
-class _Displaced(Exception):
-    """A check replaced the folder in which the run's files are."""
-
-    def __init__(self, check: str, result: CheckResult) -> None:
-        super().__init__(check)
-        self.result = result
-
-
-class _Run:
-    """One run of the gate."""
-
-    def __init__(self, paths: StatePaths, run: str, folder: str, subject: Subject, config: Config) -> None:
-        self._paths = paths
-        self._run = run
-        self._folder = folder
-        self._identity = identity(folder)
-        self._subject = subject
-        self._config = config
-        self._state = paths.root
-        self._logs = os.path.join(paths.evidence, run)
-
-    def judge(self, findings: tuple[Finding, ...], begun: float) -> Verdict:
-        os.makedirs(self._logs)
-        results: tuple[CheckResult, ...] = ()
-        if not (findings and self._config.gate.fail_fast):
-            try:
-                results = self._results(self._check_out("code", self._subject.commit))
-            except pygit2.GitError as error:
-                findings += (Finding("change", f"its files cannot be checked out: {error}"),)
-        note_red(self._paths, self._config.check, results)
-        found = findings + findings_of(results)
-        return Verdict(
-            run=self._run,
-            candidate=self._subject.commit,
-            base=self._subject.base,
-            tree=_tree(self._subject),
-            passed=not found and len(results) == len(self._config.check),
-            results=results,
-            findings=found,
-            seconds=time.monotonic() - begun,
-            sandbox=sandbox_note(self._config),
-        )
-
-    def _results(self, checkout: Checkout) -> tuple[CheckResult, ...]:
-        results: list[CheckResult] = []
-        for number, check in enumerate(self._config.check):
-            if number:
-                checkout.restore()
-            try:
-                results.append(self._result(check, checkout))
-            except _Displaced as displaced:
-                results.append(displaced.result)
-                break
-            if not results[-1].passed and self._config.gate.fail_fast:
-                break
-        return tuple(results)
-
-    def _check_out(self, name: str, commit: str) -> Checkout:
-        subject = self._subject
+def _judge(shared: Examination, findings: tuple[Finding, ...], begun: float) -> Verdict:
+    results: tuple[CheckResult, ...] = ()
+    if not (findings and shared.config.gate.fail_fast):
         try:
-            return Checkout(
-                subject.source,
-                os.path.join(self._folder, name),
-                commit,
-                base=subject.base,
-                branch=subject.branch,
-            )
+            results = _results(shared)
         except pygit2.GitError as error:
-            raise unavailable("check out the candidate", error) or error from error
+            findings += (Finding("change", f"its files cannot be checked out: {error}"),)
+    found = findings + findings_of(results)
+    verdict = Verdict(
+        run=shared.run,
+        candidate=shared.subject.commit,
+        base=shared.subject.base,
+        tree=shared.trees.tree,
+        passed=not found and len(results) == len(shared.config.check),
+        results=results,
+        findings=found,
+        seconds=time.monotonic() - begun,
+        sandbox=sandbox_note(shared.config),
+    )
+    save_reports(shared.logs, verdict)
+    return verdict
 
-    def _result(self, check: CheckConfig, checkout: Checkout) -> CheckResult:
-        captured = self._execute(check, checkout)
-        # Paths as the repository knows them: where this run was checked out is of no use to anybody.
-        captured = captured._replace(output=captured.output.replace(checkout.folder + "/", ""))
-        missing = captured.exit_code in {NOT_FOUND, NOT_EXECUTABLE}
-        if missing and self._misses_on_base(check):
-            reason = missing_reason(captured.exit_code or 0)
-            last = captured.output.strip().splitlines()[-1:]
-            raise GateUnavailable(
-                f"check {check.name}: {reason}: {(last or check.argv)[0][:200]}",
-                hint="install it, or put it on the PATH of the floor",
-            )
-        result = judge(check, captured)
-        if identity(self._folder) != self._identity:
-            # Whatever we did next would happen wherever the check wants it to.
-            raise _Displaced(check.name, replace(result, passed=False, reason="moved the folder of its run away"))
-        if not result.passed and disk_is_full(self._folder):
-            raise GateUnavailable(f"check {check.name}: the disk is full", hint="free some space")
-        with open(os.path.join(self._logs, f"{check.name}.log"), "w", encoding="utf-8", newline="") as file:
-            file.write(captured.output)
-        return result
 
-    def _misses_on_base(self, check: CheckConfig) -> bool:
-        """Whether the check's command is missing on the target branch too, so that the change is not to blame."""
-        if self._subject.base == self._subject.commit:
-            return True
-        checkout = self._check_out("base", self._subject.base)
+def _results(shared: Examination) -> tuple[CheckResult, ...]:
+    """The results in the order in which the checks are declared, whichever runs first."""
+    gate = shared.config.gate
+    measured = shared.cache.measured() if gate.order == "measured" else None
+    found: dict[str, CheckResult] = {}
+    for check in run_order(shared.config.check, measured):
         try:
-            return self._execute(check, checkout).exit_code in {NOT_FOUND, NOT_EXECUTABLE}
-        finally:
-            remove_tree(checkout.folder)
+            found[check.name] = _result(shared, check, found)
+        except Displaced as displaced:
+            found[check.name] = judge(check, displaced.outcome, str(displaced))
+            break
+        if gate.fail_fast and check.blocking and not found[check.name].passed:
+            break
+    return tuple(found[check.name] for check in shared.config.check if check.name in found)
 
-    def _execute(self, check: CheckConfig, checkout: Checkout) -> Captured:
-        return execute(check, self._config, checkout.folder, run=self._run, folder=self._folder, state=self._state)
+
+def _result(shared: Examination, check: CheckConfig, found: dict[str, CheckResult]) -> CheckResult:
+    if unmet := [need for need in check.needs if not found[need].passed]:
+        return _not_run(check, f"was not run: it needs {', '.join(unmet)}, which did not pass", passed=False)
+    if not _is_needed(shared, check):
+        return _not_run(check, f"the change touches nothing of {', '.join(check.paths)}"[:200], passed=True)
+    return _looked_at(shared, check) if check.run is None else examine(shared, check)
 
 
-def _tree(subject: Subject) -> str:
-    repository = pygit2.Repository(subject.source)
-    return str(repository[subject.commit].peel(pygit2.Commit).tree_id)
+def _looked_at(shared: Examination, check: CheckConfig) -> CheckResult:
+    """The result of a check that Tapeout does itself."""
+    result, log = look(check, shared.config.gate, shared.subject)
+    with open(os.path.join(shared.logs, f"{check.name}.log"), "w", encoding="utf-8", newline="") as file:
+        file.write(log)
+    return result
+
+
+def _is_needed(shared: Examination, check: CheckConfig) -> bool:
+    """Whether the change touches what the check is about; what a person asks about is always looked at."""
+    if not check.paths or shared.subject.base == shared.subject.commit:
+        return True
+    return any(matches(path, check.paths) for path in shared.trees.touched)
+
+
+def _not_run(check: CheckConfig, why: str, *, passed: bool) -> CheckResult:
+    return CheckResult(
+        check.name, check.kind, passed, "" if passed else why, None, 0.0, "", "",
+        blocking=check.blocking, skipped=why if passed else "",
+    )  # fmt: skip

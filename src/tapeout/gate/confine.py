@@ -83,18 +83,15 @@ def sandbox_warning(paths: StatePaths) -> str:
     return warning_of(sandbox_note(load_config(hub, main))) if main else ""
 
 
-def policy_for(
-    check: CheckConfig, config: Config, checkout: str, *, folder: str, state: str, env: Mapping[str, str]
-) -> Policy:
+def policy_for(check: CheckConfig, config: Config, checkout: str, *, folder: str, env: Mapping[str, str]) -> Policy:
     """What this check may do.
 
     Args:
         checkout: the folder in which it runs.
-        folder: the run's private folder.
-        state: the state directory of the repository.
+        folder: the run's private folder, two folders down in the state directory, which the check does not see.
         env: the check's environment.
     """
-    hidden = [*_homes(), tapeout_home(), state, *_HIDDEN]
+    hidden = [*_homes(), tapeout_home(), os.path.dirname(os.path.dirname(folder)), *_HIDDEN]
     path = os.pathsep.join([env["PATH"], *_programs_named(check)])
     tools = toolchain_folders(path, [*hidden, *_TEMPORARY])
     named = [path for pattern in config.gate.readable for path in glob.glob(os.path.expanduser(pattern))]
@@ -154,7 +151,7 @@ def borrowed(objects: str) -> list[str]:
 def _programs_named(check: CheckConfig) -> list[str]:
     """The folders of the programs that a command names by their whole path."""
     try:
-        words = shlex.split(check.run) if isinstance(check.run, str) else list(check.run)
+        words = shlex.split(check.run) if isinstance(check.run, str) else check.argv
     except ValueError:  # only the shell understands it
         return []
     return [os.path.dirname(word) for word in words if os.path.isabs(word) and os.access(word, os.X_OK)]

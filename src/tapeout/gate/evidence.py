@@ -14,7 +14,7 @@ from tapeout import __version__
 from tapeout.base.git import signature
 from tapeout.base.paths import StatePaths
 from tapeout.config import Config
-from tapeout.gate.verdict import CheckResult, Verdict
+from tapeout.gate.verdict import CheckResult, Verdict, facts
 
 NOTES_REF = "refs/notes/tapeout"
 
@@ -32,7 +32,7 @@ class Origin:
 
 def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> Record:
     """The record of a verdict under the configuration with this digest."""
-    commands = {check.name: check.run for check in config.check}
+    commands = {check.name: check.command if check.run is None else check.run for check in config.check}
     return {
         "version": 1,
         "tapeout": __version__,
@@ -56,16 +56,7 @@ def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> 
 
 
 def _check(result: CheckResult, command: str | tuple[str, ...]) -> Record:
-    return {
-        "name": result.name,
-        "kind": result.kind,
-        "command": command if isinstance(command, str) else list(command),
-        "passed": result.passed,
-        "reason": result.reason,
-        "exit_code": result.exit_code,
-        "seconds": round(result.seconds, 3),
-        "log_digest": result.log_digest,
-    }
+    return {**facts(result), "command": command if isinstance(command, str) else list(command)}
 
 
 def write_record(paths: StatePaths, record: Record) -> str:

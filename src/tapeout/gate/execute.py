@@ -10,7 +10,6 @@ import signal
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.processes import Captured, run_captured
-from tapeout.base.sandbox import oom_kills
 from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.confine import SCRATCH, policy_for, sandbox_for, watch_for
@@ -21,8 +20,6 @@ from tapeout.gate.runs import RUN_VARIABLE, remove_tree
 KEEP_BYTES = 4 * 1024 * 1024
 """How much of a check's output is kept: head and tail."""
 
-_KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
-
 _TOO_LARGE = {-signal.SIGXFSZ, 128 + signal.SIGXFSZ}
 
 _NO_NETWORK = re.compile(
@@ -32,14 +29,13 @@ _NO_NETWORK = re.compile(
 )
 
 
-def execute(check: CheckConfig, config: Config, checkout: str, *, run: str, folder: str, state: str) -> Captured:
+def execute(check: CheckConfig, config: Config, checkout: str, *, run: str, folder: str) -> Captured:
     """Run a check's command in a checkout, and end whatever it leaves running.
 
     Args:
         checkout: the folder in which it runs.
         run: id of the gate run.
         folder: the run's private folder, in which it gets its home and its temporary files.
-        state: the state directory of the repository, which it does not see.
 
     Raises:
         GateUnavailable: this machine cannot run it.
@@ -48,7 +44,7 @@ def execute(check: CheckConfig, config: Config, checkout: str, *, run: str, fold
         remove_tree(os.path.join(folder, name))
         os.mkdir(os.path.join(folder, name), 0o700)
     try:
-        return _explained(check, _run(check, config, checkout, run=run, folder=folder, state=state))
+        return _explained(check, _run(check, config, checkout, run=run, folder=folder))
     except EnvironmentProblem as error:
         if isinstance(error.__cause__, FileNotFoundError | PermissionError):
             # The same as a shell says, so that the base decides whose fault it is.
@@ -57,10 +53,9 @@ def execute(check: CheckConfig, config: Config, checkout: str, *, run: str, fold
         raise GateUnavailable(f"check {check.name}: {error.message}", hint=error.hint) from error
 
 
-def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder: str, state: str) -> Captured:
+def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder: str) -> Captured:
     env = check_environment(config, run, folder)
-    policy = policy_for(check, config, checkout, folder=folder, state=state, env=env)
-    killed_before = oom_kills()
+    policy = policy_for(check, config, checkout, folder=folder, env=env)
     with sandbox_for(config).launch(policy, check.argv, checkout) as launch:
         captured = run_captured(
             launch.argv,
@@ -76,8 +71,6 @@ def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder:
         problem = launch.problem(captured.exit_code, captured.output)
     if problem:
         raise EnvironmentProblem(f"the sandbox cannot be set up: {problem}", hint="`tapeout doctor` tries it")
-    if not captured.stopped and captured.exit_code in _KILLED and oom_kills() > killed_before:
-        return captured._replace(stopped="was killed for memory: the system had none left")
     if captured.exit_code in _TOO_LARGE and policy.limits.file_size is not None:
         allowed = size(policy.limits.file_size)
         return captured._replace(stopped=f"was killed for writing a file of over {allowed}")

@@ -9,8 +9,22 @@ from tapeout.gate.target import commit_of, config_digest, load_config
 from tapeout.gate.verdict import Verdict
 
 
-def run_gate_here(paths: StatePaths, repository: Repository, revision: str = "HEAD") -> Verdict:
+def run_gate_here(
+    paths: StatePaths,
+    repository: Repository,
+    revision: str = "HEAD",
+    *,
+    base: str | None = None,
+    fresh: bool = False,
+) -> Verdict:
     """Judge any commit of the user's repository by its own `tapeout.toml`, and keep the evidence.
+
+    Args:
+        paths: where evidence and what earlier runs found out are kept.
+        repository: the user's.
+        revision: the commit.
+        base: what it is compared with by checks that look at a change only; by default the commit itself.
+        fresh: run everything, whatever is known from earlier runs.
 
     Raises:
         NotFound: no such commit.
@@ -20,7 +34,8 @@ def run_gate_here(paths: StatePaths, repository: Repository, revision: str = "HE
     user = pygit2.Repository(repository.root)
     commit = commit_of(user, revision)
     config = load_config(user, commit)
-    subject = Subject(repository.git_dir, commit, commit, config.project.branch)
-    verdict = run_checks(paths, subject, config)
+    compared = commit_of(user, base) if base is not None else commit
+    subject = Subject(repository.git_dir, commit, compared, config.project.branch)
+    verdict = run_checks(paths, subject, config, fresh=fresh)
     write_record(paths, record_of(verdict, config, config_digest(user, commit), Origin()))
     return verdict

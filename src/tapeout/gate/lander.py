@@ -29,6 +29,7 @@ from tapeout.gate.hub import adopt, hub_branch
 from tapeout.gate.integrity import read_findings
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
+from tapeout.gate.quarantine import file_flaky
 from tapeout.gate.reconcile import reconcile
 from tapeout.gate.runs import try_lock
 from tapeout.gate.target import config_digest, load_config
@@ -146,9 +147,10 @@ class _Lander:
     def _judge(self, change: Change, target: _Target, candidate: str) -> Record | None:
         """Run the gate on the candidate and tell the tracker; the record to attach if it passed."""
         found = read_findings(self._hub, target.main, candidate, target.config.gate.tests)
-        subject = Subject(self._paths.hub, candidate, target.main, target.branch)
+        subject = Subject(self._paths.hub, candidate, target.main, target.branch, change.issue)
         verdict = run_checks(self._paths, subject, target.config, found)
         point("landing.checked")
+        file_flaky(self._tracker, verdict)
         record = self._store(change, target, verdict)
         self._tracker.record_verdict(change.id, candidate, summary(verdict))
         point("landing.verdict")

@@ -24,7 +24,8 @@ _KEPT = 1_000
 
 def is_red(result: CheckResult) -> bool:
     """Whether the check said that something is wrong. One that was cut off or could not run has said nothing."""
-    return not result.passed and result.exit_code is not None and 0 <= result.exit_code < 126
+    said = result.exit_code is not None and 0 <= result.exit_code < 126
+    return said and not result.passed and not result.inconclusive
 
 
 def note_red(paths: StatePaths, checks: Sequence[CheckConfig], results: Iterable[CheckResult]) -> None:

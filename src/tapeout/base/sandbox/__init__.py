@@ -16,7 +16,7 @@ from tapeout.base.sandbox.detection import Absence, available, detect
 from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
 from tapeout.base.sandbox.policy import Limits, Network, Policy
 from tapeout.base.sandbox.toolchain import toolchain_folders
-from tapeout.base.sandbox.usage import Usage, exceeded, measure, oom_kills
+from tapeout.base.sandbox.usage import Usage, exceeded, measure
 
 __all__ = [
     "Absence",
@@ -31,6 +31,5 @@ __all__ = [
     "detect",
     "exceeded",
     "measure",
-    "oom_kills",
     "toolchain_folders",
 ]

@@ -4,7 +4,6 @@ Limits of the kernel for each process do not bound a tree, and control groups ne
 needs none and works everywhere.
 """
 
-import contextlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -55,15 +54,6 @@ def size(count: int) -> str:
         value /= 1024
         units.pop(0)
     return f"{value:.4g} {units[0]}"
-
-
-def oom_kills() -> int:
-    """How many processes the system has killed for want of memory, here or in this container."""
-    total = 0
-    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-            total += sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
-    return total
 
 
 def _private(pid: int) -> int:

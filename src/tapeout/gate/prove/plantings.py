@@ -129,9 +129,27 @@ def _messages(command: str, repository: Repository) -> Iterator[Planting]:
         yield Planting(name, "tapeout_planted.txt", b"planted\n", message)
 
 
+def _elsewhere(command: str, repository: Repository) -> Iterator[Planting]:
+    yield Planting("file outside of what the issue declares", "tapeout_planted.txt", b"planted\n")
+
+
+def _unlocked(command: str, repository: Repository) -> Iterator[Planting]:
+    for path in repository.paths:
+        name = os.path.basename(path)
+        if name in {"pyproject.toml", "Cargo.toml"}:
+            added = repository.read(path).rstrip(b"\n") + b'\ntapeout-undeclared = "1.0"\n'
+        elif name == "package.json":
+            added = repository.read(path).replace(b"{", b'{\n  "tapeout-undeclared": "^1.0.0",', 1)
+        else:
+            continue
+        yield Planting("dependency that is not locked", path, added)
+
+
 _SPECIAL: dict[str, Callable[[str, Repository], Iterator[Planting]]] = {
     "secrets": _keys,
     "size": _giant,
     "duplication": _copies,
     "commits": _messages,
+    "scope": _elsewhere,
+    "dependencies": _unlocked,
 }

@@ -25,6 +25,9 @@ from tapeout.gate.runs import run_folder
 from tapeout.gate.target import commit_of, load_config
 from tapeout.gate.verdict import CheckResult
 
+_SCOPE = ("tapeout_planted_scope/**",)
+"""What the planted changes are taken to declare: whatever is planted lies outside."""
+
 OWN_DEFECT = "the defect that `defect` plants"
 
 
@@ -139,14 +142,16 @@ class _Prover:
     def _planted(self, check: CheckConfig) -> Iterator[tuple[Planting, str]]:
         if check.defect is not None:
             yield Planting(OWN_DEFECT, "", b""), self._commit_after(check.defect)
-        command = check.run if isinstance(check.run, str) else " ".join(check.run)
+        command = check.command
         for planting in plantings(check.kind, command, self._repository):
             yield planting, self._commit_with(planting)
 
     def _run(self, check: CheckConfig, commit: str) -> CheckResult:
-        config = self._config.model_copy(update={"check": (check,)})
-        subject = Subject(self._scratch.path, commit, self._commit, config.project.branch)
-        verdict = run_checks(self._paths, subject, config)
+        alone = check.model_copy(update={"needs": (), "paths": ()})
+        gate = self._config.gate.model_copy(update={"flaky_reruns": 0})
+        config = self._config.model_copy(update={"check": (alone,), "gate": gate})
+        subject = Subject(self._scratch.path, commit, self._commit, config.project.branch, scope=_SCOPE)
+        verdict = run_checks(self._paths, subject, config, fresh=True)
         (result,) = verdict.results
         return result
 
@@ -165,9 +170,7 @@ class _Prover:
         )
         try:
             plant = CheckConfig(name="defect", run=command)
-            captured = execute(
-                plant, self._config, checkout.folder, run="planting", folder=self._folder, state=self._paths.root
-            )
+            captured = execute(plant, self._config, checkout.folder, run="planting", folder=self._folder)
             if captured.exit_code != 0:
                 raise UsageError(f"`defect = {command!r}` failed: {captured.output.strip()[-200:]}")
             made = pygit2.Repository(os.path.join(checkout.folder, ".git"))
