@@ -59,6 +59,8 @@ _TARGETS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
 )
 """What a Makefile may do: kind of check, and the usual names of the target."""
 
+_HOOKS = ".pre-commit-config.yaml"
+
 _DEEPEST = 100
 """Brackets within brackets, of a file that somebody wrote."""
 
@@ -67,7 +69,7 @@ _ONLY_IN_CI = re.compile(r"\$\{\{|\$GITHUB_|\$CI_|\$\{CI_|upload|publish|deploy|
 
 def hook_checks(files: Mapping[str, str], found: Sequence[CheckConfig]) -> list[CheckConfig]:
     """The hooks of `.pre-commit-config.yaml`, run by prek, which reads the same file as pre-commit."""
-    config = _yaml(files.get(".pre-commit-config.yaml", ""))
+    config = _yaml(files.get(_HOOKS, ""))
     repositories = config.get("repos") if isinstance(config, dict) else None
     if not isinstance(repositories, list) or not repositories:
         return []
@@ -103,13 +105,11 @@ def ci_checks(files: Mapping[str, str], found: Sequence[CheckConfig]) -> list[Ch
 
 def _commands(files: Mapping[str, str]) -> Iterator[str]:
     """Each command line of CI that would mean the same here."""
-    for path in sorted(files):
-        if path.endswith((".yml", ".yaml")) and path != ".pre-commit-config.yaml":
-            for script in _scripts(_yaml(files[path])):
-                for line in script.replace("\\\n", " ").split("\n"):
-                    command = " ".join(line.split())
-                    if command and not _ONLY_IN_CI.search(command):
-                        yield command
+    pipelines = (path for path in sorted(files) if path.endswith((".yml", ".yaml")) and path != _HOOKS)
+    scripts = (script for path in pipelines for script in _scripts(_yaml(files[path])))
+    lines = (line for script in scripts for line in script.replace("\\\n", " ").split("\n"))
+    commands = (" ".join(line.split()) for line in lines)
+    return (command for command in commands if command and not _ONLY_IN_CI.search(command))
 
 
 def _scripts(data: object) -> Iterator[str]:
