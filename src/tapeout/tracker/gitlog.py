@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
-from tapeout.tracker.operations import Operation, decode, decode_lines, encode
+from tapeout.tracker.operations import Operation, decode, decode_lines, encode, in_order
 
 if TYPE_CHECKING:
     import pygit2
@@ -188,7 +188,7 @@ def read_all(paths: StatePaths, *, own_only: bool = False) -> list[Operation]:
                     found.update((operation.id, operation) for operation in read_batch(commit))
     except (pygit2.GitError, KeyError) as error:
         raise EnvironmentProblem(f"cannot read the log in {paths.tracker_git}: {error}") from error
-    return sorted(found.values(), key=lambda operation: operation.order)
+    return in_order(found.values())
 
 
 def replicas(paths: StatePaths, prefix: str = LOG_REFS) -> list[str]:

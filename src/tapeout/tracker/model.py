@@ -62,7 +62,9 @@ def is_name(identity: str) -> bool:
         and identity.isascii()
         and identity.isprintable()
         and identity[0] not in ".-"
-        and not any(character in " /\\" for character in identity)
+        and " " not in identity
+        and "/" not in identity
+        and "\\" not in identity
     )
 
 
