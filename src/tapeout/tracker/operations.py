@@ -47,7 +47,7 @@ class Operation(NamedTuple):
     def happened_at(self) -> float:
         """Unix time in seconds at which it happened: what was imported happened before it was written here."""
         at = self.data.get("at")
-        if isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at <= LAST_MOMENT:
+        if type(at) in (int, float) and 0 <= at <= LAST_MOMENT:
             return float(at)
         return self.at
 
