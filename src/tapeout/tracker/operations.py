@@ -46,7 +46,7 @@ class Operation(NamedTuple):
     @property
     def happened_at(self) -> float:
         """Unix time in seconds at which it happened: what was imported happened before it was written here."""
-        at = self.data.get("at")
+        at: Any = self.data.get("at")
         if type(at) in (int, float) and 0 <= at <= LAST_MOMENT:
             return float(at)
         return self.at
