@@ -74,6 +74,9 @@ RUN_VARIABLE = "TAPEOUT_RUN"
 
 _PR_SET_PDEATHSIG = 1
 
+_UNKNOWN = -1
+"""No process has this id."""
+
 
 def _in_child(terminal: int | None = None) -> Callable[[], None]:
     """What the child does between fork and exec: must not raise, and must take no lock."""
@@ -289,20 +292,23 @@ def run_captured(
     begun = time.monotonic()
     run, output = new_id(16), _Output(keep)
     _runs.begin()
+    process: subprocess.Popen[bytes] | None = None
+    ended: set[int] = set()
     try:
-        process = start(
-            argv,
-            cwd=cwd,
-            env={**env, RUN_VARIABLE: run},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        ended: set[int] = set()
         try:
+            process = start(
+                argv,
+                cwd=cwd,
+                env={**env, RUN_VARIABLE: run},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             timed_out = not _follow(process, output, begun + timeout)
-        finally:
-            ended = end_found(lambda: _members(process.pid, run), grace=0)
-            process.wait()
+        finally:  # also when a signal ends us while the program is being started: it may run before we know of it
+            root = process.pid if process is not None else _UNKNOWN
+            ended = end_found(lambda: _members(root, run), grace=0)
+            if process is not None:
+                process.wait()
         _drain(process, output)
     finally:
         _runs.end()
