@@ -1,0 +1,99 @@
+"""Comparing what tests assert before and after a change. Pure, and the same for all languages."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+
+class Weighed(NamedTuple):
+    """One assertion."""
+
+    text: str
+    """By which it is known again elsewhere."""
+    weight: int = 1
+    """How many values it looks at."""
+    weak: bool = False
+    """It says that there is something, not what."""
+
+
+class Facts(NamedTuple):
+    """What one test asserts."""
+
+    line: int
+    assertions: tuple[Weighed, ...] = ()
+    empty_lines: tuple[int, ...] = ()
+    """Lines of assertions that hold whatever the code does."""
+    swallowed: tuple[int, ...] = ()
+    """Lines of assertions whose failure is caught."""
+    unconditional: int = 0
+    """How many assertions no `if` stands before."""
+    broad_raises: int = 0
+    """Expected exceptions that any exception is."""
+    narrow_raises: int = 0
+    matched_raises: int = 0
+    """Expected exceptions of which the message counts too."""
+    tolerances: tuple[tuple[str, float], ...] = ()
+    """Names of tolerances and how lax they are."""
+    cases: Counter[str] = Counter()  # noqa: RUF012 - never changed
+    """Of a parametrized test."""
+
+    @property
+    def weight(self) -> int:
+        """How many values it asserts."""
+        return sum(one.weight for one in self.assertions)
+
+
+Texts = Mapping[str, int]
+
+
+def weakenings(before: Facts, after: Facts, moved: Texts, moved_cases: Texts) -> Iterator[tuple[int, str]]:
+    """Lines of the test as it is now, and in what it got weaker.
+
+    Args:
+        moved: assertions that are new elsewhere in the change, and how often.
+        moved_cases: the same of cases of parametrized tests.
+    """
+    yield from ((line, "asserts what is always true") for line in after.empty_lines[len(before.empty_lines) :])
+    yield from ((line, "catches the failure of its own assertion") for line in after.swallowed[len(before.swallowed) :])
+    fewer = _fewer(before, after, moved)
+    if fewer:
+        yield after.line, fewer
+    elif before.unconditional and after.assertions and not after.unconditional:
+        yield after.line, "asserts only under a condition now"
+    yield from ((after.line, text) for text in _laxer(before, after))
+    lost = before.cases - after.cases
+    if lost and after.cases.total() < before.cases.total() and (lost - Counter(moved_cases)):
+        yield after.line, f"has {after.cases.total()} cases, {before.cases.total()} on the target branch"
+
+
+def _fewer(before: Facts, after: Facts, moved: Texts) -> str:
+    if not before.weight:
+        return ""
+    if not after.weight:
+        return "asserts nothing any more"
+    old, new = (Counter({one.text: one.weight for one in side.assertions}) for side in (before, after))
+    lost = {text for text in old if text not in new and not moved.get(text)}
+    gone = sum(old[text] for text in lost)
+    gained = sum(new[text] for text in new if text not in old)
+    if after.weight < before.weight and gone > gained:
+        return f"asserts less than on the target branch ({after.weight} instead of {before.weight} values)"
+    weak_lost, weak_gained = (
+        sum(1 for one in mine.assertions if one.weak and one.text not in texts)
+        for mine, texts in ((before, new), (after, old))
+    )
+    strong_lost = sum(1 for one in before.assertions if not one.weak and one.text in lost)
+    strong_gained = sum(1 for one in after.assertions if not one.weak and one.text not in old)
+    if strong_lost > strong_gained and weak_gained > weak_lost:
+        return "asserts that there is something, where it asserted what"
+    return ""
+
+
+def _laxer(before: Facts, after: Facts) -> Iterator[str]:
+    if after.broad_raises > before.broad_raises and after.narrow_raises < before.narrow_raises:
+        yield "expects any exception, where it expected a certain one"
+    if after.matched_raises < before.matched_raises and after.narrow_raises >= before.narrow_raises:
+        yield "expects any message, where it expected a certain one"
+    if len(before.tolerances) == len(after.tolerances):
+        pairs = zip(before.tolerances, after.tolerances, strict=True)
+        if any(old[0] == new[0] and new[1] > old[1] for old, new in pairs):
+            yield "tolerates more than on the target branch"
