@@ -36,6 +36,10 @@ class Facts(NamedTuple):
     """Names of tolerances and how lax they are."""
     cases: Counter[str] = Counter()  # noqa: RUF012 - never changed
     """Of a parametrized test."""
+    times: int | None = 1
+    """How often it runs: once a case. None: the cases cannot be read."""
+    loops: bool = False
+    """Some of it runs for each of a number of values."""
 
     @property
     def weight(self) -> int:
@@ -61,8 +65,7 @@ def weakenings(before: Facts, after: Facts, moved: Texts, moved_cases: Texts) ->
     elif before.unconditional and after.assertions and not after.unconditional:
         yield after.line, "asserts only under a condition now"
     yield from ((after.line, text) for text in _laxer(before, after))
-    lost = before.cases - after.cases
-    if lost and after.cases.total() < before.cases.total() and (lost - Counter(moved_cases)):
+    if _has_fewer_cases(before, after) and before.cases - after.cases - Counter(moved_cases):
         yield after.line, f"has {after.cases.total()} cases, {before.cases.total()} on the target branch"
 
 
@@ -75,7 +78,8 @@ def _fewer(before: Facts, after: Facts, moved: Texts) -> str:
     lost = {text for text in old if text not in new and not moved.get(text)}
     gone = sum(old[text] for text in lost)
     gained = sum(new[text] for text in new if text not in old)
-    if after.weight < before.weight and gone > gained:
+    times = _times(before, after)
+    if after.weight * times[1] < before.weight * times[0] and gone * times[0] > gained * times[1]:
         return f"asserts less than on the target branch ({after.weight} instead of {before.weight} values)"
     weak_lost, weak_gained = (
         sum(1 for one in mine.assertions if one.weak and one.text not in texts)
@@ -86,6 +90,19 @@ def _fewer(before: Facts, after: Facts, moved: Texts) -> str:
     if strong_lost > strong_gained and weak_gained > weak_lost:
         return "asserts that there is something, where it asserted what"
     return ""
+
+
+def _has_fewer_cases(before: Facts, after: Facts) -> bool:
+    if before.times is None or after.times is None or (after.loops and not after.cases):
+        return False
+    return after.cases.total() < before.cases.total()
+
+
+def _times(before: Facts, after: Facts) -> tuple[int, int]:
+    """How often each side runs, where only one is parametrized; cases themselves are compared elsewhere."""
+    if before.times is None or after.times is None or (before.cases and after.cases) or after.loops:
+        return 1, 1
+    return before.times, after.times
 
 
 def _laxer(before: Facts, after: Facts) -> Iterator[str]:

@@ -1,73 +1,92 @@
 """Changes to a `conftest.py`: a new fixture is what tests are made of, all else runs around them. Pure."""
 
 import ast
-from collections import Counter
 
 from tapeout.gate.integrity.python_facts import tampering
 from tapeout.gate.integrity.python_syntax import Function, callee, parse
 
-_HARMLESS = ast.Import | ast.ImportFrom
+_HARMLESS_CALLS = frozenset(
+    {"compile", "Path", "TypeVar", "NewType", "getLogger", "join", "dirname", "abspath", "resolve", "frozenset", "set"}
+    | {"dict", "list", "tuple", "int", "str", "range", "sorted", "namedtuple", "mark", "parent", "Counter", "dedent"}
+)
 
 
-def objection(old: str, new: str) -> str:
-    """Why a person should look at a changed `conftest.py`; empty if it only got fixtures and functions that they
-    use, or only lost comments."""
+def objection(old: str, new: str, *, is_alone: bool = False) -> str:
+    """Why a person should look at a changed `conftest.py`; empty if only functions changed that tests ask for.
+
+    Args:
+        is_alone: the target branch has no tests where it is, so that fixtures which every test gets are fine.
+    """
     before, after = parse(old), parse(new)
     if before is None or after is None:
         return "cannot be parsed"
-    known = Counter(ast.dump(one) for one in before.body if not isinstance(one, _HARMLESS))
-    for statement in after.body:
-        text = ast.dump(statement)
-        if known[text] > 0:
-            known[text] -= 1
-        elif not isinstance(statement, _HARMLESS):
-            reason = _reason(statement)
-            if reason:
-                return reason
-    if known.total():
-        return "changes or removes what is there"
-    what = next((what for _, what in tampering(after)), "")
-    return what if what and not any(what == known for _, known in tampering(before)) else ""
+    known, found = (_special(module, is_alone=is_alone) for module in (before, after))
+    for text, reason in found.items():
+        if text not in known:
+            return f"adds or edits {reason}"
+    for text, reason in known.items():
+        if text not in found:
+            return f"edits or removes {reason}"
+    told = {what for _, what in tampering(before)}
+    return next((what for _, what in tampering(after) if what not in told), "")
 
 
-def _reason(added: ast.stmt) -> str:
-    if isinstance(added, Function):
-        if added.name.startswith("pytest_"):
-            return f"adds the hook {added.name}"
-        if any(_is_autouse(one) for one in added.decorator_list):
-            return f"adds {added.name}, a fixture that every test gets"
+def _special(module: ast.Module, *, is_alone: bool) -> dict[str, str]:
+    """Statements that do something by themselves, and what."""
+    reasons = ((ast.dump(one), _reason(one, is_alone=is_alone)) for one in module.body)
+    return {text: reason for text, reason in reasons if reason}
+
+
+def _reason(statement: ast.stmt, *, is_alone: bool) -> str:
+    if isinstance(statement, Function):
+        if statement.name.startswith("pytest_"):
+            return f"the hook {statement.name}"
+        if any(map(_is_autouse, statement.decorator_list)):
+            return "" if is_alone else f"{statement.name}, a fixture that every test gets"
+        return (
+            "" if all(map(_is_plain, statement.decorator_list)) else f"{statement.name}, whose decorator runs at once"
+        )
+    if isinstance(statement, ast.ClassDef):
+        plain = all(
+            isinstance(one, Function | ast.AnnAssign | ast.Assign | ast.Expr | ast.Pass) for one in statement.body
+        )
         return (
             ""
-            if all(map(_is_plain, added.decorator_list))
-            else f"adds {added.name}, with a decorator that runs at once"
+            if plain and all(map(_is_plain, statement.decorator_list))
+            else f"{statement.name}, which runs code at once"
         )
-    if isinstance(added, ast.ClassDef):
-        plain = all(isinstance(one, Function | ast.AnnAssign | ast.Expr | ast.Pass) for one in added.body)
-        return (
-            "" if plain and all(map(_is_plain, added.decorator_list)) else f"adds {added.name}, which runs code at once"
-        )
-    if isinstance(added, ast.Assign | ast.AnnAssign) and added.value is not None:
-        targets = added.targets if isinstance(added, ast.Assign) else [added.target]
-        names = [one.id for one in targets if isinstance(one, ast.Name)]
-        calls = any(isinstance(one, ast.Call) for one in ast.walk(added.value))
-        if len(names) == len(targets) and not calls and not any(_is_special(one) for one in names):
-            return ""
-    if isinstance(added, ast.Expr) and isinstance(added.value, ast.Constant):
-        return ""
-    return "adds code that runs when it is imported"
+    return "" if _is_harmless(statement) else "code that runs when it is imported"
+
+
+def _is_harmless(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass):
+        return True
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    if isinstance(statement, ast.If):
+        return _named(statement.test) == "TYPE_CHECKING"
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return False
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = [one.id for one in targets if isinstance(one, ast.Name)]
+    calls = [one for one in ast.walk(statement) if isinstance(one, ast.Call)]
+    return (
+        len(names) == len(targets)
+        and not any(name.startswith(("pytest", "collect_")) or name == "__test__" for name in names)
+        and all(callee(call) in _HARMLESS_CALLS for call in calls)
+    )
+
+
+def _named(node: ast.expr) -> str:
+    """The last name of an expression."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 _DECORATORS = frozenset({"fixture", "contextmanager", "asynccontextmanager", "cache", "lru_cache", "dataclass"})
 
 
 def _is_plain(decorator: ast.expr) -> bool:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    return name in _DECORATORS
-
-
-def _is_special(name: str) -> bool:
-    return name.startswith(("pytest", "collect_", "__"))
+    return _named(decorator.func if isinstance(decorator, ast.Call) else decorator) in _DECORATORS
 
 
 def _is_autouse(decorator: ast.expr) -> bool:

@@ -63,16 +63,18 @@ def _taken(change: Change, folder: str, name: str) -> str:
     """The name of a neighbour, before or after the change, that looks the same or is the same on some systems."""
     if name.isascii() and name.islower() and _is_plain(change, folder):
         return ""
-    mine, like = _folded(name), skeleton(name)
     for tree, when in ((change.candidate, "is"), (change.base, "was")):
         for other in tree.entries(folder):
-            if other == name:
-                continue
-            if _folded(other) == mine:
-                return f"differs only in case or form from {other!r}, which {when} there"
-            if skeleton(other) == like and not (name.isascii() and other.isascii()):
-                return f"looks like {other!r}, which {when} there"
+            likeness = _likeness(name, other) if other != name else ""
+            if likeness:
+                return f"{likeness} {other!r}, which {when} there"
     return ""
+
+
+def _likeness(name: str, other: str) -> str:
+    if _folded(name) == _folded(other):
+        return "differs only in case or form from"
+    return "looks like" if not (name.isascii() and other.isascii()) and skeleton(name) == skeleton(other) else ""
 
 
 def _is_plain(change: Change, folder: str) -> bool:
@@ -86,30 +88,33 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
+_OUTSIDE = "is a link that leads out of the repository"
+
+
 def link_objection(tree: Tree, path: str, target: str) -> str:
     """Why a link must not be; empty if it leads to something inside the tree, or to nothing there yet."""
-    if target.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", target):
-        return "is a link to an absolute path, outside of the repository"
     folder = path.split("/")[:-1]
-    waiting = [one for one in target.split("/") if one not in {"", "."}][::-1]
-    links = 0
+    waiting, links = [target], 0
     while waiting:
-        name = waiting.pop()
-        if name == "..":
+        step = waiting.pop()
+        if step.startswith(("/", "\\")) or _DRIVE.match(step):
+            return _OUTSIDE
+        if "/" in step:
+            waiting += step.split("/")[::-1]
+        elif step == "..":
             if not folder:
-                return "is a link that leads out of the repository"
+                return _OUTSIDE
             folder.pop()
-            continue
-        if name.lower() == ".git" and not folder:
+        elif step.lower() == ".git" and not folder:
             return "is a link into git's own folder"
-        if tree.entries("/".join(folder)).get(name) != LINK:
-            folder.append(name)
-            continue
-        links += 1
-        next_target = tree.text("/".join([*folder, name])) or ""
-        if links > _MOST_LINKS:
-            return "is a link that leads to itself"
-        if next_target.startswith("/"):
-            return "is a link that leads out of the repository"
-        waiting += [one for one in next_target.split("/") if one not in {"", "."}][::-1]
+        elif tree.entries("/".join(folder)).get(step) == LINK:
+            links += 1
+            if links > _MOST_LINKS:
+                return "is a link that leads to itself"
+            waiting.append(tree.text("/".join([*folder, step])) or "")
+        elif step not in {"", "."}:
+            folder.append(step)
     return ""
+
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")

@@ -1,12 +1,12 @@
 """Changes to what decides how changes are judged: the gate's file and programs, tools, hooks, CI, rules. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tapeout.gate.globs import matches
 from tapeout.gate.integrity import fixtures
 from tapeout.gate.integrity.alarm import Alarm
-from tapeout.gate.integrity.change import SUBMODULE, FileChange
+from tapeout.gate.integrity.change import SUBMODULE, Change, FileChange, Tree
 from tapeout.gate.integrity.classes import (
     BUILD,
     HOOKS,
@@ -39,14 +39,14 @@ class Surroundings(NamedTuple):
     """Globs of further files that need a person."""
 
 
-def privileged_alarms(files: Iterable[FileChange], around: Surroundings) -> list[Alarm]:
+def privileged_alarms(change: Change, around: Surroundings) -> list[Alarm]:
     """Each privileged file that the change touches, and what about it."""
     named = programs(around.commands)
     targets = make_targets(around.commands)
     alarms: list[Alarm] = []
-    for file in files:
+    for file in change.files:
         alarms += _gate_alarms(file, around, named)
-        alarms += _class_alarms(file, targets)
+        alarms += _class_alarms(file, change.base, targets)
     return alarms
 
 
@@ -63,7 +63,7 @@ def _gate_alarms(file: FileChange, around: Surroundings, named: frozenset[str]) 
 _PARSED = frozenset({"pyproject.toml", "package.json", "setup.cfg", "Cargo.toml", *_MAKE})
 
 
-def _class_alarms(file: FileChange, targets: frozenset[str]) -> Iterator[Alarm]:
+def _class_alarms(file: FileChange, base: Tree, targets: frozenset[str]) -> Iterator[Alarm]:
     if SUBMODULE in {side.mode for side in (file.before, file.after) if side}:
         yield Alarm(CHECK, DEPENDENCIES_OF_GIT, file.path, 0, "is a submodule: code from elsewhere")
     elif file.name == ".gitmodules":
@@ -71,7 +71,8 @@ def _class_alarms(file: FileChange, targets: frozenset[str]) -> Iterator[Alarm]:
     elif file.name == ".gitattributes":
         yield from _attribute_alarms(file)
     elif file.name == "conftest.py":
-        reason = fixtures.objection(file.old, file.new)
+        is_alone = not base.entries(file.path.rpartition("/")[0]) and "/" in file.path
+        reason = fixtures.objection(file.old, file.new, is_alone=is_alone)
         if reason:
             yield Alarm(CHECK, STARTUP, file.path, 0, f"runs around all tests, and {reason}")
     elif file.name in _MAKE:

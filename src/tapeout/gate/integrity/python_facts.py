@@ -30,6 +30,7 @@ _RAISES = frozenset({"raises", "warns", "assertRaises", "assertRaisesRegex", "as
 _TOLERANCES = frozenset({"rel_tol", "abs_tol", "rtol", "atol", "delta", "places", "tolerance", "tol", "eps", "epsilon"})
 _LESS_IS_LAXER = frozenset({"places"})
 _MOST_CASES = 500
+_LOOPS = ast.For | ast.AsyncFor | ast.While | ast.comprehension
 
 Helpers = Mapping[str, int]
 """Functions that are no tests, and whether they assert."""
@@ -84,10 +85,9 @@ def _facts(function: Function, helpers: Helpers, constants: Mapping[str, ast.exp
     cases = _cases(function, constants)
     reader = _Reader(helpers, constants)
     reader.read(function.body)
-    times = min(max(sum(cases.values()), 1), _MOST_CASES)
     return Facts(
         line=function.lineno,
-        assertions=tuple(one._replace(weight=one.weight * times) for one in reader.assertions),
+        assertions=tuple(reader.assertions),
         empty_lines=tuple(reader.empty),
         swallowed=tuple(reader.swallowed),
         unconditional=reader.unconditional,
@@ -95,15 +95,21 @@ def _facts(function: Function, helpers: Helpers, constants: Mapping[str, ast.exp
         narrow_raises=reader.narrow,
         matched_raises=reader.matched,
         tolerances=tuple(reader.tolerances),
-        cases=cases,
+        cases=cases or Counter(),
+        loops=any(isinstance(node, _LOOPS) for node in ast.walk(function)),
+        times=None if cases is None else min(max(cases.total(), 1), _MOST_CASES),
     )
 
 
-def _cases(function: Function, constants: Mapping[str, ast.expr]) -> Counter[str]:
+def _cases(function: Function, constants: Mapping[str, ast.expr]) -> Counter[str] | None:
+    """The cases of a parametrized test; None if they cannot be read from the file."""
     found: Counter[str] = Counter()
     for decorator in function.decorator_list:
         if isinstance(decorator, ast.Call) and callee(decorator) == "parametrize" and len(decorator.args) > 1:
-            found.update(ast.dump(case) for case in _elements(decorator.args[1], constants) if not _is_skipped(case))
+            elements = _elements(decorator.args[1], constants)
+            if elements is None:
+                return None
+            found.update(ast.dump(case) for case in elements if not _is_skipped(case))
     return found
 
 
@@ -114,14 +120,15 @@ def _is_skipped(case: ast.expr) -> bool:
     return marks is not None and any(word in ast.dump(marks) for word in ("'skip'", "'xfail'", "'skipif'"))
 
 
-def _elements(value: ast.expr, constants: Mapping[str, ast.expr]) -> list[ast.expr]:
+def _elements(value: ast.expr, constants: Mapping[str, ast.expr]) -> list[ast.expr] | None:
+    """The elements of a literal, or of the constant of that name; None for what is neither."""
     if isinstance(value, ast.Name):
         value = constants.get(value.id, value)
     if isinstance(value, ast.List | ast.Tuple | ast.Set):
-        return value.elts
+        return None if any(isinstance(one, ast.Starred) for one in value.elts) else value.elts
     if isinstance(value, ast.Dict):
         return [key for key in value.keys if key is not None]
-    return []
+    return None
 
 
 @dataclass
@@ -155,7 +162,7 @@ class _Reader:
             self._with(statement)
         elif isinstance(statement, ast.For | ast.AsyncFor):
             self._calls(statement.iter)
-            times = min(max(len(_elements(statement.iter, self.constants)), 1), _MOST_CASES)
+            times = min(max(len(_elements(statement.iter, self.constants) or ()), 1), _MOST_CASES)
             self._inside([*statement.body, *statement.orelse], times=times)
         elif isinstance(statement, ast.If | ast.While):
             self._calls(statement.test)
@@ -242,14 +249,15 @@ class _Reader:
 
     def _tolerances(self, node: ast.AST) -> None:
         for call in ast.walk(node):
-            if not isinstance(call, ast.Call):
-                continue
-            near = callee(call) in {"approx", "isclose", "allclose", "assert_allclose"}
-            for keyword in call.keywords:
-                value = number(keyword.value)
-                if value is not None and (keyword.arg in _TOLERANCES or (near and keyword.arg in {"rel", "abs"})):
-                    laxity = -value if keyword.arg in _LESS_IS_LAXER else value
-                    self.tolerances.append((keyword.arg or "", laxity))
+            if isinstance(call, ast.Call):
+                near = callee(call) in {"approx", "isclose", "allclose", "assert_allclose"}
+                names = _TOLERANCES | {"rel", "abs"} if near else _TOLERANCES
+                self.tolerances += [_laxity(one) for one in call.keywords if one.arg in names and number(one.value)]
+
+
+def _laxity(keyword: ast.keyword) -> tuple[str, float]:
+    value = number(keyword.value) or 0.0
+    return keyword.arg or "", -value if keyword.arg in _LESS_IS_LAXER else value
 
 
 def _is_idle_method(call: ast.Call) -> bool:
@@ -261,22 +269,26 @@ def _is_idle_method(call: ast.Call) -> bool:
     return bool(arguments) and says_nothing(arguments[0])
 
 
+_ENDS = frozenset({"os._exit", "sys.exit", "exit", "quit", "os.abort", "os.kill", "os.execv", "os.execvp"})
+
+
 def tampering(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Lines of a test file that change the test runner, or end its process, and what they do."""
     for node in ast.walk(module):
-        for target in _assigned(node):
-            named = owner(target)
-            if _is_machinery(named):
-                yield getattr(node, "lineno", 0), f"replaces {named}, which tests rely on"
-        if isinstance(node, ast.Call) and callee(node) == "setattr" and len(node.args) > 1:
-            named = f"{owner(node.args[0])}.{_constant_text(node.args[1])}"
-            if _is_machinery(named) and owner(node.func) == "setattr":
-                yield node.lineno, f"replaces {named}, which tests rely on"
+        for name in _replaced(node):
+            if _is_machinery(name):
+                yield getattr(node, "lineno", 0), f"replaces {name}, which tests rely on"
     for statement in live(module.body):
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            called = owner(statement.value.func)
-            if called in {"os._exit", "sys.exit", "exit", "quit", "os.abort", "os.kill", "os.execv", "os.execvp"}:
-                yield statement.lineno, f"calls {called} when it is imported, which ends the test run"
+        called = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(called, ast.Call) and owner(called.func) in _ENDS:
+            yield statement.lineno, f"calls {owner(called.func)} when it is imported, which ends the test run"
+
+
+def _replaced(node: ast.AST) -> list[str]:
+    """What a statement or call assigns to."""
+    if isinstance(node, ast.Call) and owner(node.func) == "setattr" and len(node.args) > 1:
+        return [f"{owner(node.args[0])}.{_constant_text(node.args[1])}"]
+    return [owner(target) for target in _assigned(node)]
 
 
 def _assigned(node: ast.AST) -> list[ast.expr]:

@@ -110,6 +110,8 @@ def _elements(node: ast.expr) -> int:
         return len(node.elts)
     if isinstance(node, ast.Dict):
         return len(node.keys)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _elements(node.left) * int(number(node.right) or 1)
     return max(1, node.value.count("\n")) if isinstance(node, ast.Constant) and isinstance(node.value, str) else 1
 
 

@@ -24,7 +24,7 @@ def alarms_of(change: Change, around: Surroundings) -> list[Alarm]:
     before = {file.path: file.old for file in tests if file.before}
     after = {file.path: file.new for file in tests if file.after}
     return [
-        *privileged_alarms(change.files, around),
+        *privileged_alarms(change, around),
         *kept_alarms(before, after),
         *weakened_alarms(tests),
         *suppression_alarms(change.files),

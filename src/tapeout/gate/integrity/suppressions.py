@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.change import FileChange
-from tapeout.gate.integrity.python_syntax import callee, defined, parse
+from tapeout.gate.integrity.python_syntax import Function, callee, defined, owner, parse
 
 CHECK = "suppressions"
 
@@ -40,6 +40,7 @@ _RUST = re.compile(
 _RUST_COMMENT = re.compile(r"""(?P<text>"(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/""", re.DOTALL)
 
 _C_SUFFIXES = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".go", ".java", ".kt", ".vue", ".svelte")
+_SKIP_CALLS = frozenset({"pytest.skip", "pytest.xfail", "self.skipTest", "skip", "xfail"})
 _KIND = re.compile(r"[\w@:-]+")
 
 
@@ -105,21 +106,23 @@ def _python_comments(text: str) -> Iterator[tuple[int, str]]:
 def _skips(text: str) -> Iterator[_Remark]:
     """Tests that never run: what is skipped under a condition runs where that does not hold."""
     module = parse(text)
-    if module is None:
-        return
-    for _, function in defined(module.body):
-        if not function.name.startswith("test"):
-            continue
-        for mark in function.decorator_list:
-            target = mark.func if isinstance(mark, ast.Call) else mark
-            name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-            conditional = isinstance(mark, ast.Call) and bool(mark.args) and name == "xfail"
-            if name in {"skip", "xfail", "expectedFailure"} and not conditional:
-                yield _Remark(mark.lineno, "skip", f"{name} of {function.name}")
-        for statement in function.body:
-            call = statement.value if isinstance(statement, ast.Expr) else None
-            if isinstance(call, ast.Call) and callee(call) in {"skip", "skipTest", "xfail"}:
-                yield _Remark(statement.lineno, "skip", f"{callee(call)} in {function.name}")
+    for name, function in defined(module.body if module else []):
+        if function.name.startswith("test"):
+            for line, what in _skips_of(function):
+                yield _Remark(line, "skip", f"{what} of {name}")
+
+
+def _skips_of(function: Function) -> Iterator[tuple[int, str]]:
+    for mark in function.decorator_list:
+        target = mark.func if isinstance(mark, ast.Call) else mark
+        name = owner(target).rpartition(".")[2]
+        has_condition = isinstance(mark, ast.Call) and bool(mark.args) and name == "xfail"
+        if name in {"skip", "xfail", "expectedFailure"} and not has_condition:
+            yield mark.lineno, name
+    for statement in function.body:
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(call, ast.Call) and owner(call.func) in _SKIP_CALLS:
+            yield statement.lineno, callee(call)
 
 
 def _comment_remarks(text: str) -> Iterator[_Remark]:
