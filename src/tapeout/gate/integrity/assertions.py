@@ -1,7 +1,7 @@
 """Comparing what tests assert before and after a change. Pure, and the same for all languages."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -74,22 +74,27 @@ def _fewer(before: Facts, after: Facts, moved: Texts) -> str:
         return ""
     if not after.weight:
         return "asserts nothing any more"
-    old, new = (Counter({one.text: one.weight for one in side.assertions}) for side in (before, after))
-    lost = {text for text in old if text not in new and not moved.get(text)}
-    gone = sum(old[text] for text in lost)
-    gained = sum(new[text] for text in new if text not in old)
+    lost = _without(before, {one.text for one in after.assertions} | {text for text in moved if moved[text] > 0})
+    gained = _without(after, {one.text for one in before.assertions})
     times = _times(before, after)
-    if after.weight * times[1] < before.weight * times[0] and gone * times[0] > gained * times[1]:
+    is_less = after.weight * times[1] < before.weight * times[0]
+    if is_less and _weight(lost) * times[0] > _weight(gained) * times[1]:
         return f"asserts less than on the target branch ({after.weight} instead of {before.weight} values)"
-    weak_lost, weak_gained = (
-        sum(1 for one in mine.assertions if one.weak and one.text not in texts)
-        for mine, texts in ((before, new), (after, old))
-    )
-    strong_lost = sum(1 for one in before.assertions if not one.weak and one.text in lost)
-    strong_gained = sum(1 for one in after.assertions if not one.weak and one.text not in old)
-    if strong_lost > strong_gained and weak_gained > weak_lost:
+    if _strong(lost) > _strong(gained) and len(gained) - _strong(gained) > len(lost) - _strong(lost):
         return "asserts that there is something, where it asserted what"
     return ""
+
+
+def _without(facts: Facts, texts: Collection[str]) -> list[Weighed]:
+    return [one for one in facts.assertions if one.text not in texts]
+
+
+def _weight(assertions: Iterable[Weighed]) -> int:
+    return sum(one.weight for one in assertions)
+
+
+def _strong(assertions: Iterable[Weighed]) -> int:
+    return sum(not one.weak for one in assertions)
 
 
 def _has_fewer_cases(before: Facts, after: Facts) -> bool:

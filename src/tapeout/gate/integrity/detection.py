@@ -5,7 +5,7 @@ code that is no test the question whether a test is running.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tapeout.gate.globs import matches
 from tapeout.gate.integrity.alarm import Alarm
@@ -29,17 +29,16 @@ def detection_alarms(files: Iterable[FileChange], tests: Sequence[str]) -> list[
     """Lines that the change adds and by which code learns that it is judged."""
     alarms: list[Alarm] = []
     for file in files:
-        if file.suffix not in _CODE:
-            continue
-        for pattern, what in (
-            (_GATE, "asks whether the gate is running"),
-            (_TESTING, "asks whether a test is running"),
-        ):
-            is_test = file.name == "conftest.py" or matches(file.path, tests)
-            if (pattern is _TESTING and is_test) or not pattern.search(file.new):
-                continue
-            known = {line.strip() for line in file.old.split("\n")}
-            for number, line in enumerate(file.new.split("\n"), start=1):
-                if pattern.search(line) and line.strip() not in known:
-                    alarms.append(Alarm(CHECK, "tests", file.path, number, what))
+        if file.suffix in _CODE:
+            alarms += _added(file, _GATE, "asks whether the gate is running")
+            if file.name != "conftest.py" and not matches(file.path, tests):
+                alarms += _added(file, _TESTING, "asks whether a test is running")
     return alarms
+
+
+def _added(file: FileChange, pattern: re.Pattern[str], what: str) -> Iterator[Alarm]:
+    if pattern.search(file.new):
+        known = {line.strip() for line in file.old.split("\n")}
+        for number, line in enumerate(file.new.split("\n"), start=1):
+            if pattern.search(line) and line.strip() not in known:
+                yield Alarm(CHECK, "tests", file.path, number, what)

@@ -11,6 +11,9 @@ _HARMLESS_CALLS = frozenset(
 )
 
 
+_MEMBERS = Function | ast.AnnAssign | ast.Assign | ast.Expr | ast.Pass
+
+
 def objection(old: str, new: str, *, is_alone: bool = False) -> str:
     """Why a person should look at a changed `conftest.py`; empty if only functions changed that tests ask for.
 
@@ -39,23 +42,19 @@ def _special(module: ast.Module, *, is_alone: bool) -> dict[str, str]:
 
 def _reason(statement: ast.stmt, *, is_alone: bool) -> str:
     if isinstance(statement, Function):
-        if statement.name.startswith("pytest_"):
-            return f"the hook {statement.name}"
-        if any(map(_is_autouse, statement.decorator_list)):
-            return "" if is_alone else f"{statement.name}, a fixture that every test gets"
-        return (
-            "" if all(map(_is_plain, statement.decorator_list)) else f"{statement.name}, whose decorator runs at once"
-        )
+        return _reason_of_function(statement, is_alone=is_alone)
     if isinstance(statement, ast.ClassDef):
-        plain = all(
-            isinstance(one, Function | ast.AnnAssign | ast.Assign | ast.Expr | ast.Pass) for one in statement.body
-        )
-        return (
-            ""
-            if plain and all(map(_is_plain, statement.decorator_list))
-            else f"{statement.name}, which runs code at once"
-        )
+        plain = all(isinstance(one, _MEMBERS) for one in statement.body)
+        return "" if plain and all(map(_is_plain, statement.decorator_list)) else f"{statement.name}, which runs code"
     return "" if _is_harmless(statement) else "code that runs when it is imported"
+
+
+def _reason_of_function(function: Function, *, is_alone: bool) -> str:
+    if function.name.startswith("pytest_"):
+        return f"the hook {function.name}"
+    if any(map(_is_autouse, function.decorator_list)):
+        return "" if is_alone else f"{function.name}, a fixture that every test gets"
+    return "" if all(map(_is_plain, function.decorator_list)) else f"{function.name}, whose decorator runs at once"
 
 
 def _is_harmless(statement: ast.stmt) -> bool:

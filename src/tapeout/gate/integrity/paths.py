@@ -4,6 +4,7 @@ differently. Pure."""
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.change import LINK, Change, Tree
@@ -93,28 +94,51 @@ _OUTSIDE = "is a link that leads out of the repository"
 
 def link_objection(tree: Tree, path: str, target: str) -> str:
     """Why a link must not be; empty if it leads to something inside the tree, or to nothing there yet."""
-    folder = path.split("/")[:-1]
-    waiting, links = [target], 0
-    while waiting:
-        step = waiting.pop()
+    walk = _Walk(tree, path.split("/")[:-1], [target])
+    while walk.waiting:
+        reason = walk.step(walk.waiting.pop())
+        if reason:
+            return reason
+    return ""
+
+
+@dataclass
+class _Walk:
+    """Where a link leads, step by step."""
+
+    tree: Tree
+    folder: list[str]
+    waiting: list[str]
+    """Steps still to take, the next one last."""
+    links: int = 0
+
+    def step(self, step: str) -> str:
+        """Take it; why it must not be taken."""
         if step.startswith(("/", "\\")) or _DRIVE.match(step):
             return _OUTSIDE
         if "/" in step:
-            waiting += step.split("/")[::-1]
+            self.waiting += step.split("/")[::-1]
         elif step == "..":
-            if not folder:
-                return _OUTSIDE
-            folder.pop()
-        elif step.lower() == ".git" and not folder:
+            return self._up()
+        elif step.lower() == ".git" and not self.folder:
             return "is a link into git's own folder"
-        elif tree.entries("/".join(folder)).get(step) == LINK:
-            links += 1
-            if links > _MOST_LINKS:
-                return "is a link that leads to itself"
-            waiting.append(tree.text("/".join([*folder, step])) or "")
         elif step not in {"", "."}:
-            folder.append(step)
-    return ""
+            return self._down(step)
+        return ""
+
+    def _up(self) -> str:
+        if not self.folder:
+            return _OUTSIDE
+        self.folder.pop()
+        return ""
+
+    def _down(self, step: str) -> str:
+        if self.tree.entries("/".join(self.folder)).get(step) != LINK:
+            self.folder.append(step)
+            return ""
+        self.links += 1
+        self.waiting.append(self.tree.text("/".join([*self.folder, step])) or "")
+        return "is a link that leads to itself" if self.links > _MOST_LINKS else ""
 
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
