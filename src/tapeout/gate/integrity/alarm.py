@@ -72,7 +72,8 @@ def _finding(check: str, permission: str, alarms: list[Alarm]) -> Finding:
         lines.append(f"… and {len(alarms) - _LISTED} more")
     what = WHAT_TO_DO.get(permission, _LEAVE).format(file="tapeout.toml")
     lines.append(f"{what} If it is needed, a person can allow it: tapeout issue allow ID {permission}")
-    return Finding(check, reason[:_CHARACTERS], "\n".join(lines))
+    excerpt = "\n".join(shown(line) for text in lines for line in text.split("\n"))
+    return Finding(check, shown(reason)[:_CHARACTERS], excerpt)
 
 
 def shown(text: str) -> str:

@@ -56,8 +56,9 @@ def kept_alarms(base: Mapping[str, str], candidate: Mapping[str, str]) -> list[A
 
 def _removed_python(base: Mapping[str, str], candidate: Mapping[str, str]) -> list[str]:
     sides = [[text for path, text in side.items() if path.endswith(".py")] for side in (base, candidate)]
-    extract = python_tests.python_tests if all(map(python_tests.parses, sides)) else python_tests.scanned_tests
-    before, after = map(extract, sides)
+    before, after = map(python_tests.python_tests, sides)
+    if before is None or after is None:
+        before, after = map(python_tests.scanned_tests, sides)
     return list((before - after).elements())
 
 

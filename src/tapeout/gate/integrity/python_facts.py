@@ -5,8 +5,9 @@ assert nothing (a constant, a comparison with itself, code that is never reached
 """
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tapeout.gate.integrity.assertions import Facts, Weighed
@@ -36,15 +37,44 @@ Helpers = Mapping[str, int]
 """Functions that are no tests, and whether they assert."""
 
 
-def python_facts(module: ast.Module) -> dict[str, Facts]:
-    """The tests of a file by qualified name."""
-    functions = dict(defined(module.body))
-    helpers = _helpers(functions)
-    constants = _constants(module)
+def changed_facts(
+    before: ast.Module, after: ast.Module, old: str, new: str
+) -> tuple[dict[str, Facts], dict[str, Facts]]:
+    """The tests of both sides of a file by qualified name; those that are the same in both are left out, but for their
+    names, as they cost most of the time."""
+    sides = [dict(defined(module.body)) for module in (before, after)]
+    texts = [_texts(functions, text) for functions, text in zip(sides, (old, new), strict=True)]
+    plain = [{name: text for name, text in side.items() if not _is_test(name)} for side in texts]
+    is_same = plain[0] == plain[1]  # a test may have changed with a helper or a table of cases
+    same = {
+        name for name, text in texts[0].items() if is_same and texts[1].get(name) == text and "parametrize" not in text
+    }
+    found = [_python_facts(module, functions, same) for module, functions in zip((before, after), sides, strict=True)]
+    return found[0], found[1]
+
+
+def _texts(functions: Mapping[str, Function], text: str) -> dict[str, str]:
+    lines = text.split("\n")
+
+    def source(function: Function) -> str:
+        first = min([function.lineno, *(mark.lineno for mark in function.decorator_list)])
+        return "\n".join(lines[first - 1 : function.end_lineno])
+
+    return {name: source(function) for name, function in functions.items()}
+
+
+def _is_test(name: str) -> bool:
+    return name.rpartition(".")[2].startswith("test")
+
+
+def _python_facts(module: ast.Module, functions: Mapping[str, Function], same: Collection[str]) -> dict[str, Facts]:
+    tests = {name: function for name, function in functions.items() if _is_test(name)}
+    if not tests.keys() - same:
+        return {name: Facts(function.lineno) for name, function in tests.items()}
+    helpers, constants = _helpers(functions), _constants(module)
     return {
-        name: _facts(function, helpers, constants)
-        for name, function in functions.items()
-        if function.name.startswith("test")
+        name: Facts(function.lineno) if name in same else _facts(function, helpers, constants)
+        for name, function in tests.items()
     }
 
 
@@ -268,6 +298,13 @@ def _is_idle_method(call: ast.Call) -> bool:
         return len(arguments) > 1 and says_nothing(ast.Compare(arguments[0], [ast.Eq()], [arguments[1]]))
     return bool(arguments) and says_nothing(arguments[0])
 
+
+MAY_TAMPER = re.compile(
+    r"builtins|pytest\.|pluggy|TestCase|TestResult|unittest\.main|sys\.(?:exit|modules|excepthook)|os\.(?:_exit|abort|kill|exec)"
+    r"|^(?:exit|quit)\(|setattr",
+    re.MULTILINE,
+)
+"""Without it in the text there is nothing for `tampering` to find."""
 
 _ENDS = frozenset({"os._exit", "sys.exit", "exit", "quit", "os.abort", "os.kill", "os.execv", "os.execvp"})
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -13,8 +14,9 @@ _ANYTHING = ("Exception", "BaseException")
 _IDLE_CALLS = frozenset({"print", "debug", "info", "warning", "log"})
 
 
+@lru_cache(maxsize=2)
 def parse(text: str) -> ast.Module | None:
-    """The syntax tree; None for what this interpreter does not understand."""
+    """The syntax tree; None for what this interpreter does not understand. Those of the file at hand are remembered."""
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

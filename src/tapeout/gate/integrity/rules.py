@@ -23,10 +23,11 @@ def alarms_of(change: Change, around: Surroundings) -> list[Alarm]:
     tests = [file for file in change.files if matches(file.path, around.tests)]
     before = {file.path: file.old for file in tests if file.before}
     after = {file.path: file.new for file in tests if file.after}
+    weakened = weakened_alarms(tests)
     return [
         *privileged_alarms(change, around),
         *kept_alarms(before, after),
-        *weakened_alarms(tests),
+        *weakened,
         *suppression_alarms(change.files),
         *threshold_alarms(change.files),
         *detection_alarms(change.files, around.tests),

@@ -26,6 +26,11 @@ _PYTHON = re.compile(
     rf"pylint:\s*(?:disable|skip-file)|pragma:\s*no\s*(?:cover|branch)|\bnosec\b|bandit:\s*skip|{_ANY}",
     re.IGNORECASE,
 )
+_PYTHON_WORDS = (
+    "noqa", "ignore", "mypy:", "pyright:", "pylint:", "pragma:", "nosec", "bandit:", "nosonar", "nosemgrep", "allow",
+    "lizard", "noinspection",
+)  # fmt: skip
+"""Without one of them there is no remark: to look for them is a tenth of the work."""
 _C_LIKE = re.compile(
     rf"\beslint-disable|@ts-(?:ignore|expect-error|nocheck)|\b(?:istanbul|c8|v8)\s+ignore|biome-ignore|"
     rf"oxlint-disable|stylelint-disable|tslint:disable|prettier-ignore|deno-lint-ignore|nolint\b|\bnosec\b|"
@@ -54,20 +59,19 @@ def suppression_alarms(files: Iterable[FileChange]) -> list[Alarm]:
     """Remarks of which the change adds some, with their lines."""
     files = list(files)
     before, after = Counter[str](), Counter[str]()
-    added: list[tuple[str, _Remark]] = []
+    known = Counter[str]()
+    found: list[tuple[str, _Remark]] = []
     for file in files:
         old, new = list(_remarks(file, file.old)), list(_remarks(file, file.new))
         before.update(one.kind for one in old)
         after.update(one.kind for one in new)
-        known = Counter(one.text for one in old)
-        for one in new:
-            known[one.text] -= 1
-            if known[one.text] < 0:
-                added.append((file.path, one))
+        known.update(one.text for one in old)
+        found += [(file.path, one) for one in new]
     more = after - before
     alarms = []
-    for path, one in added:
-        if more[one.kind] > 0:
+    for path, one in found:
+        known[one.text] -= 1
+        if known[one.text] < 0 and more[one.kind] > 0:
             more[one.kind] -= 1
             alarms.append(Alarm(CHECK, "suppressions", path, one.line, f"adds `{one.text[:100]}`"))
     return alarms
@@ -84,7 +88,8 @@ def _remarks(file: FileChange, text: str) -> Iterator[_Remark]:
 
 
 def _python_remarks(text: str) -> Iterator[_Remark]:
-    if _PYTHON.search(text):
+    plain = text.lower()
+    if any(word in plain for word in _PYTHON_WORDS) and _PYTHON.search(text):
         for line, comment in _python_comments(text):
             for match in _PYTHON.finditer(comment):
                 yield _remark(line, match[0], comment[match.start() :])

@@ -13,8 +13,9 @@ from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.assertions import Facts, weakenings
 from tapeout.gate.integrity.change import FileChange
 from tapeout.gate.integrity.other_facts import go_facts, javascript_facts, rust_facts
-from tapeout.gate.integrity.python_facts import helper_assertions, python_facts, tampering
+from tapeout.gate.integrity.python_facts import MAY_TAMPER, changed_facts, helper_assertions, tampering
 from tapeout.gate.integrity.python_syntax import parse
+from tapeout.gate.integrity.python_tests import tests_of
 
 CHECK = "tests-weakened"
 
@@ -43,33 +44,40 @@ def weakened_alarms(files: Iterable[FileChange]) -> list[Alarm]:
         if file.suffix == ".py":
             before, after = parse(file.old), parse(file.new)
             if before is not None and after is not None:
-                pairs.append(_python_pair(file.path, before, after))
-                alarms += _tampering(file.path, before, after)
+                helpers = helper_assertions(after) - helper_assertions(before)
+                pairs.append(_Pair(file.path, *changed_facts(before, after, file.old, file.new), helpers))
+                alarms += _tampering(file, before, after)
+            tests_of(file.old), tests_of(file.new)  # `kept` asks for them later, when the syntax trees are forgotten
         elif file.suffix in _OTHERS:
             read = _OTHERS[file.suffix]
             pairs.append(_Pair(file.path, read(file.old), read(file.new), Counter()))
     return alarms + list(_compared(pairs))
 
 
-def _python_pair(path: str, before: ast.Module, after: ast.Module) -> _Pair:
-    helpers = helper_assertions(after) - helper_assertions(before)
-    return _Pair(path, python_facts(before), python_facts(after), helpers)
-
-
-def _tampering(path: str, before: ast.Module, after: ast.Module) -> Iterator[Alarm]:
+def _tampering(file: FileChange, before: ast.Module, after: ast.Module) -> Iterator[Alarm]:
+    if not MAY_TAMPER.search(file.new):
+        return
     known = Counter(what for _, what in tampering(before))
     for line, what in tampering(after):
         known[what] -= 1
         if known[what] < 0:
-            yield Alarm(CHECK, "tests", path, line, what)
+            yield Alarm(CHECK, "tests", file.path, line, what)
 
 
 def _compared(pairs: list[_Pair]) -> Iterator[Alarm]:
-    matched = list(_matched(pairs))
-    moved, cases = _new_elsewhere(pairs)
+    matched = [one for one in _matched(pairs) if one[2]._replace(line=0) != one[3]._replace(line=0)]
+    moved = sum((pair.helpers for pair in pairs), Counter[str]())
+    cases: Counter[str] = Counter()
+    for _, _, before, after in matched:
+        moved += _texts(after) - _texts(before)
+        cases += after.cases - before.cases
     for path, name, before, after in matched:
         for line, what in weakenings(before, after, moved, cases):
             yield Alarm(CHECK, "tests", path, line, f"{name[:100]} {what}")
+
+
+def _texts(facts: Facts) -> Counter[str]:
+    return Counter(one.text for one in facts.assertions)
 
 
 def _matched(pairs: list[_Pair]) -> Iterator[tuple[str, str, Facts, Facts]]:
@@ -79,18 +87,3 @@ def _matched(pairs: list[_Pair]) -> Iterator[tuple[str, str, Facts, Facts]]:
     for pair in pairs:
         for name, after in pair.after.items():
             yield pair.path, name, pair.before.get(name) or lost.get(name) or Facts(0), after
-
-
-def _new_elsewhere(pairs: list[_Pair]) -> tuple[Counter[str], Counter[str]]:
-    """Assertions and cases that the change adds anywhere."""
-    moved: Counter[str] = Counter()
-    cases: Counter[str] = Counter()
-    for pair in pairs:
-        moved += pair.helpers
-        for sign, side in ((1, pair.after), (-1, pair.before)):
-            for facts in side.values():
-                for one in facts.assertions:
-                    moved[one.text] += sign
-                for case, count in facts.cases.items():
-                    cases[case] += sign * count
-    return +moved, +cases
