@@ -276,6 +276,13 @@ class TestHistory:
         site.run()
         assert "rewrites history" in refused(site, change, "commits")
 
+    def test_saved_work_may_be_rewritten(self, site: Site) -> None:
+        """An attempt that goes on from what an interrupted one left may amend it."""
+        saved = commit_tree(site.hub, [site.main], {"new.txt": "half"})
+        change = site.submit_commit(commit_tree(site.hub, [site.main], {"new.txt": "whole"}), saved)
+        site.run()
+        assert site.state(change) == "landed"
+
     @pytest.mark.parametrize("message", ["x\n\nTapeout-Change: 1\n", "x\n\ntapeout-issue : 2\n"])
     def test_a_forged_trailer(self, site: Site, message: str) -> None:
         forged = commit_tree(site.hub, [site.main], {"new.txt": "x"}, message)

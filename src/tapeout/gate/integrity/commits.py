@@ -32,7 +32,7 @@ class Commits(NamedTuple):
 
     added: tuple[Commit, ...]
     starts_at: str | None
-    """Where the attempt began, if the change's history lacks that commit."""
+    """The commit of the target branch on which the work was begun, if the change's history lacks it."""
 
 
 def commit_alarms(commits: Commits) -> list[Alarm]:
@@ -76,5 +76,13 @@ def read_commits(repository: pygit2.Repository, target: str, head: str, begun: s
         added.append(Commit(str(found.id), found.message, tuple(names)))
         if len(added) == MOST_COMMITS:
             break
-    lacks = begun if begun and begun in repository and not is_ancestor(repository, begun, head) else None
-    return Commits(tuple(added), lacks)
+    return Commits(tuple(added), _lacking(repository, target, head, begun))
+
+
+def _lacking(repository: pygit2.Repository, target: str, head: str, begun: str | None) -> str | None:
+    """The commit of the target branch on which the work was begun, if `head` lacks it. Work that was saved from an
+    earlier attempt may be rewritten: it is the change's own."""
+    if not begun or begun not in repository:
+        return None
+    common = repository.merge_base(begun, target)
+    return str(common) if common is not None and not is_ancestor(repository, str(common), head) else None
