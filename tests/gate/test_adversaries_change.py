@@ -277,9 +277,19 @@ class TestHistory:
         assert "rewrites history" in refused(site, change, "commits")
 
     def test_saved_work_may_be_rewritten(self, site: Site) -> None:
-        """An attempt that goes on from what an interrupted one left may amend it."""
-        saved = commit_tree(site.hub, [site.main], {"new.txt": "half"})
-        change = site.submit_commit(commit_tree(site.hub, [site.main], {"new.txt": "whole"}), saved)
+        """An attempt that goes on from what an interrupted one left has a newer base and may amend what it found."""
+        before = site.main
+        issue = site.tracker.create(Draft("Do it"))
+        lease = site.tracker.claim(issue.id, owner="a-1")
+        site.tracker.start_attempt(lease, "a-1", agent="scripted", host="here", pid=1, pid_started=0.0)
+        site.tracker.update_attempt(lease, "a-1", base=before)
+        site.tracker.end_attempt(lease, "a-1", "interrupted", "killed")
+        site.submit({"first.txt": "x"})
+        site.run()
+        lease = site.tracker.claim(issue.id, owner="a-2")
+        site.tracker.start_attempt(lease, "a-2", agent="scripted", host="here", pid=1, pid_started=0.0)
+        commit = commit_tree(site.hub, [before], {"new.txt": "whole"})
+        change = site.tracker.submit(lease, "a-2", commit=commit, base=site.main)
         site.run()
         assert site.state(change) == "landed"
 

@@ -156,12 +156,13 @@ class _Lander:
         return record if verdict.passed else None
 
     def _part(self, change: Change, target: _Target, candidate: str) -> Part:
+        bases = [attempt.base for attempt in self._tracker.attempts(change.issue) if attempt.base]
         return Part(
             base=target.main,
             commit=candidate,
             head=change.commit,
             target=target.main,
-            begun=change.base,
+            begun=(*bases, change.base),
             granted=self._tracker.permissions(change.issue),
             is_bug=self._tracker.issue(change.issue).type == "bug",
         )

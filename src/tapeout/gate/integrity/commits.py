@@ -1,7 +1,7 @@
 """The commits of a change: made by whom, on top of what, saying what. Pure, but for `read_commits`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import pygit2
@@ -62,11 +62,11 @@ def _is_ours(name: str) -> bool:
     return name.casefold() == _OURS
 
 
-def read_commits(repository: pygit2.Repository, target: str, head: str, begun: str | None) -> Commits:
+def read_commits(repository: pygit2.Repository, target: str, head: str, begun: Sequence[str]) -> Commits:
     """The commits that `head` has and the commit `target` of the target branch has not.
 
     Args:
-        begun: the commit on which the work was begun; None if nobody knows.
+        begun: the commits on which the work may have been begun; none if nobody knows.
     """
     walk = repository.walk(head, SortMode.NONE)
     walk.hide(target)
@@ -79,10 +79,13 @@ def read_commits(repository: pygit2.Repository, target: str, head: str, begun: s
     return Commits(tuple(added), _lacking(repository, target, head, begun))
 
 
-def _lacking(repository: pygit2.Repository, target: str, head: str, begun: str | None) -> str | None:
-    """The commit of the target branch on which the work was begun, if `head` lacks it. Work that was saved from an
-    earlier attempt may be rewritten: it is the change's own."""
-    if not begun or begun not in repository:
+def _lacking(repository: pygit2.Repository, target: str, head: str, begun: Sequence[str]) -> str | None:
+    """The commit of the target branch on which the work was begun, if `head` contains none of those that it may be.
+
+    Work that was saved from an earlier attempt may be rewritten: it is the change's own.
+    """
+    known = [one for one in begun if one in repository]
+    common = [str(one) for one in (repository.merge_base(commit, target) for commit in known) if one is not None]
+    if not common or any(is_ancestor(repository, one, head) for one in common):
         return None
-    common = repository.merge_base(begun, target)
-    return str(common) if common is not None and not is_ancestor(repository, str(common), head) else None
+    return common[-1]

@@ -15,8 +15,8 @@ class Part:
     """What was submitted."""
     target: str
     """Commit of the target branch: what `head` has beyond it is new."""
-    begun: str | None = None
-    """Commit on which the work was begun."""
+    begun: tuple[str, ...] = ()
+    """Commits on which the attempts at its issue were begun: a later one may go on from what an earlier one left."""
     granted: frozenset[str] = frozenset()
     """Permissions that a person gave to its issue."""
     is_bug: bool = False
