@@ -19,7 +19,7 @@ def add_allow(parser: Describes) -> None:
     """Arguments of `issue allow`."""
     parser.gathers_positionals = True
     parser.add_argument("issue", metavar="ID")
-    parser.add_argument("permissions", metavar="PERMISSION", nargs="*", help=f"{', '.join(PERMISSIONS)}")
+    parser.add_argument("permissions", metavar="PERMISSION", nargs="*", help=", ".join(PERMISSIONS))
     parser.add_argument("--forbid", action="store_true", help="take these permissions back")
     parser.add_argument("--note", default="", help="why")
     add_json(parser)

@@ -144,8 +144,8 @@ class PrivilegedConfig(Model):
     """What agents are told: `AGENTS.md`, `CLAUDE.md`, `.agents/` and the like."""
 
     startup: Rule = "person"
-    """Code that runs before or around all tests: `sitecustomize.py`, `*.pth`, modules that shadow a tool's, hooks and
-    edits in `conftest.py`. A new fixture is no such thing."""
+    """Code that runs before or around all tests: `sitecustomize.py`, `*.pth`, modules that shadow a tool's; in
+    `conftest.py` hooks, fixtures that every test gets and code that runs at import. Other fixtures are free."""
 
     tools: Rule = "person"
     """Configuration of test runners, linters and type checkers."""
