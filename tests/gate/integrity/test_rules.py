@@ -6,7 +6,7 @@ from tapeout.config import GateConfig, PrivilegedConfig
 from tapeout.gate.integrity.alarm import WHAT_TO_DO, Alarm, findings_of
 from tapeout.gate.integrity.change import LINK, Paths
 from tapeout.gate.integrity.commits import Commit, Commits, commit_alarms
-from tapeout.gate.integrity.lookalikes import mixed_scripts, skeleton
+from tapeout.gate.integrity.lookalikes import mixed_word, skeleton
 from tapeout.gate.integrity.paths import link_objection, name_objection
 from tapeout.tracker.model import PERMISSIONS
 from tests.gate.integrity.changes import alarms, said
@@ -154,8 +154,8 @@ def test_names(name: str, fine: bool) -> None:
 def test_skeletons() -> None:
     assert skeleton("p\u0430yp\u0430l") == skeleton("paypal") == skeleton("\uff50aypal")
     assert skeleton("caf\u00e9") != skeleton("cafe")
-    assert mixed_scripts("\u0430dmin")
-    assert not mixed_scripts("\u03c3_max \u0394x \u00b5s")
+    assert mixed_word("say \u0430dmin") == "\u0430dmin"
+    assert not mixed_word("\u03c3_max \u0394x \u00b5s")
 
 
 def test_links() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.change import FileChange
-from tapeout.gate.integrity.lookalikes import MIXED
+from tapeout.gate.integrity.lookalikes import mixed_word
 
 CHECK = "source-text"
 
@@ -57,5 +57,5 @@ def _reason(line: str, suffix: str) -> str:
     found = _INVISIBLE.search(line) or _CONTROL.search(line)
     if found:
         return f"holds U+{ord(found[0]):04X}, which cannot be seen"
-    mixed = MIXED.search(line) if not line.isascii() else None
-    return f"holds {mixed[0][:40]!r}, a word of letters of several alphabets that look the same" if mixed else ""
+    mixed = mixed_word(line)
+    return f"holds {mixed[:40]!r}, a word of letters of several alphabets that look the same" if mixed else ""

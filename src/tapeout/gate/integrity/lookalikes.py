@@ -41,8 +41,9 @@ _LATIN_OF = _CYRILLIC | _GREEK | _ARMENIAN | _OTHERS
 _LETTERS = "".join(_CYRILLIC | _GREEK | _ARMENIAN)
 _TABLE = str.maketrans(_LATIN_OF)
 
-MIXED = re.compile(rf"\w*(?:[A-Za-z]\w*[{_LETTERS}]|[{_LETTERS}]\w*[A-Za-z])\w*")
-"""A word that mixes Latin letters with letters that only look so."""
+_WORD = re.compile(r"\w+")
+_LATIN = re.compile("[A-Za-z]")
+_LOOKALIKE = re.compile(f"[{_LETTERS}]")
 
 
 def skeleton(text: str) -> str:
@@ -50,6 +51,9 @@ def skeleton(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).translate(_TABLE)).casefold()
 
 
-def mixed_scripts(text: str) -> bool:
-    """Whether a word of the text mixes Latin letters with letters that only look so."""
-    return not text.isascii() and MIXED.search(text) is not None
+def mixed_word(text: str) -> str:
+    """A word of the text that mixes Latin letters with letters that only look so; empty if there is none."""
+    if text.isascii() or not _LOOKALIKE.search(text):
+        return ""
+    words = (match[0] for match in _WORD.finditer(text))
+    return next((word for word in words if _LOOKALIKE.search(word) and _LATIN.search(word)), "")

@@ -6,6 +6,10 @@ Comments and the insides of strings are blanked out first, so that lines and pos
 import re
 
 from tapeout.gate.integrity.assertions import Facts, Weighed
+from tapeout.gate.integrity.positions import Lines, spans
+
+_ROW = 300
+"""Characters of a line by which an assertion is known again."""
 
 _JS_CALL = re.compile(
     r"(?<![\w.$])(?:it|test)(?:\.\w+)*\s*(?:\((?:[^()]|\([^()]*\))*\)\s*|`[^`]*`\s*)?\(\s*(?P<quote>['\"`])"
@@ -24,7 +28,8 @@ _GO_ASSERTS = re.compile(
 _GO_NOTHING = re.compile(r"\b(?:assert|require)\.(?:True\s*\([^,()]*,\s*true|False\s*\([^,()]*,\s*false)\s*[,)]")
 
 _RUST_FUNCTION = re.compile(
-    r"(?P<attributes>(?:#\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\s*)+)(?:pub(?:\([^)]*\))?\s+)?(?:async\s+)?fn\s+(?P<name>\w+)"
+    r"(?P<attributes>(?:#\[[^\[\]]{0,300}(?:\[[^\[\]]{0,300}\][^\[\]]{0,300}){0,8}\]\s{0,80}){1,16})"
+    r"(?:pub(?:\([^)]{0,80}\))?\s+)?(?:async\s+)?fn\s+(?P<name>\w+)"
 )
 _RUST_TEST = re.compile(r"#\[(?:\w+::)*test\b")
 _RUST_ASSERTS = re.compile(
@@ -58,71 +63,74 @@ def _blanked(match: re.Match[str]) -> str:
 
 def javascript_facts(text: str) -> dict[str, Facts]:
     """The `it` and `test` calls by title."""
-    code = code_only(text)
+    reader = _Reader(text, code_only(text), _JS_ASSERTS, _JS_NOTHING)
     found: dict[str, Facts] = {}
-    for match in _JS_CALL.finditer(code):
-        start = match.end()
-        close = code.find(match["quote"], start)
+    for match, following in spans(_JS_CALL, reader.code):
+        close = reader.code.find(match["quote"], match.end(), following)
         if close > 0:
-            end = _closing(code, close + 1, "(", ")")
-            found[text[start:close]] = _facts(text, code, match.start(), close, end, _JS_ASSERTS, _JS_NOTHING)
+            end = _closing(_ROUND, reader.code, close + 1, following)
+            found[text[match.end() : close]] = reader.facts(match.start(), close, end)
     return found
 
 
 def go_facts(text: str) -> dict[str, Facts]:
     """The test functions by name."""
-    code = code_only(text)
+    reader = _Reader(text, code_only(text), _GO_ASSERTS, _GO_NOTHING)
     found: dict[str, Facts] = {}
-    for match in _GO_FUNCTION.finditer(code):
-        ends = _GO_END.search(code, match.end())
-        end = ends.start() if ends else len(code)
-        found[match["name"]] = _facts(text, code, match.start(), match.end(), end, _GO_ASSERTS, _GO_NOTHING)
+    for match, following in spans(_GO_FUNCTION, reader.code):
+        ends = _GO_END.search(reader.code, match.end(), following)
+        found[match["name"]] = reader.facts(match.start(), match.end(), ends.start() if ends else following)
     return found
 
 
 def rust_facts(text: str) -> dict[str, Facts]:
     """The functions with a test attribute by name."""
-    code = code_only_rust(text)
+    reader = _Reader(text, code_only_rust(text), _RUST_ASSERTS, _RUST_NOTHING)
     found: dict[str, Facts] = {}
-    for match in _RUST_FUNCTION.finditer(code):
-        opening = code.find("{", match.end())
+    for match, following in spans(_RUST_FUNCTION, reader.code):
+        opening = reader.code.find("{", match.end(), following)
         if _RUST_TEST.search(match["attributes"]) and opening > 0:
-            end = _closing(code, opening + 1, "{", "}")
-            facts = _facts(text, code, match.start("name"), opening, end, _RUST_ASSERTS, _RUST_NOTHING)
+            end = _closing(_CURLY, reader.code, opening + 1, following)
+            facts = reader.facts(match.start("name"), opening, end)
             panics = (Weighed("should_panic"),) if "should_panic" in match["attributes"] else ()
             found[match["name"]] = facts._replace(assertions=facts.assertions + panics)
     return found
 
 
-def _closing(code: str, start: int, opening: str, closing: str) -> int:
-    """Where the bracket ends that is open at `start`."""
+_ROUND, _CURLY = re.compile("[()]"), re.compile("[{}]")
+
+
+def _closing(brackets: re.Pattern[str], code: str, start: int, end: int) -> int:
+    """Where the bracket ends that is open at `start`; `end` if it does not before."""
     depth = 1
-    for match in re.compile(f"[{re.escape(opening + closing)}]").finditer(code, start):
-        depth += 1 if match[0] == opening else -1
+    for match in brackets.finditer(code, start, end):
+        depth += 1 if match[0] in "({" else -1
         if not depth:
             return match.start()
-    return len(code)
+    return end
 
 
-def _facts(
-    text: str, code: str, at: int, start: int, end: int, asserts: re.Pattern[str], nothing: re.Pattern[str]
-) -> Facts:
-    idle = [(match.start(), match.end()) for match in nothing.finditer(code, start, end)]
-    places = [match.start() for match in asserts.finditer(code, start, end)]
-    real = [place for place in places if not any(first <= place < last for first, last in idle)]
-    return Facts(
-        line=_line(code, at),
-        assertions=tuple(Weighed(_statement(text, place)) for place in real),
-        empty_lines=tuple(_line(code, first) for first, _ in idle),
-    )
+class _Reader:
+    """Reads what parts of one file assert."""
 
+    def __init__(self, text: str, code: str, asserts: re.Pattern[str], nothing: re.Pattern[str]) -> None:
+        self.code = code
+        self._lines = Lines(code)
+        self._rows = text.split("\n")
+        self._asserts = asserts
+        self._nothing = nothing
 
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+    def facts(self, at: int, start: int, end: int) -> Facts:
+        """What the test asserts that begins `at` and whose body is between `start` and `end`."""
+        idle = [(match.start(), match.end()) for match in self._nothing.finditer(self.code, start, end)]
+        starts = {place for first, last in idle for place in range(first, last)}
+        places = [match.start() for match in self._asserts.finditer(self.code, start, end)]
+        return Facts(
+            line=self._lines.at(at),
+            assertions=tuple(Weighed(self._row(place)) for place in places if place not in starts),
+            empty_lines=tuple(self._lines.at(first) for first, _ in idle),
+        )
 
-
-def _statement(text: str, position: int) -> str:
-    """The line of an assertion, by which it is known again elsewhere."""
-    start = text.rfind("\n", 0, position) + 1
-    end = text.find("\n", position)
-    return " ".join(text[start : end if end >= 0 else len(text)].split())
+    def _row(self, position: int) -> str:
+        """The line of an assertion, by which it is known again elsewhere."""
+        return " ".join(self._rows[self._lines.at(position) - 1][:_ROW].split())

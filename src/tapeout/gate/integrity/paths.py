@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.change import LINK, Change, Tree
-from tapeout.gate.integrity.lookalikes import mixed_scripts, skeleton
+from tapeout.gate.integrity.lookalikes import mixed_word, skeleton
 
 CHECK = "paths"
 _MOST_LINKS = 40
@@ -57,7 +57,7 @@ def name_objection(name: str) -> str:
         return "its name leads elsewhere on some systems"
     if _RESERVED.fullmatch(name) or name != name.rstrip(" ."):
         return "its name cannot be written on some systems"
-    return "its name mixes alphabets that look the same" if mixed_scripts(name) else ""
+    return "its name mixes alphabets that look the same" if mixed_word(name) else ""
 
 
 def _taken(change: Change, folder: str, name: str) -> str:

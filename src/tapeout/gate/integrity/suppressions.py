@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tapeout.gate.integrity.alarm import Alarm
 from tapeout.gate.integrity.change import FileChange
+from tapeout.gate.integrity.positions import Lines
 from tapeout.gate.integrity.python_syntax import Function, callee, defined, owner, parse
 
 CHECK = "suppressions"
@@ -40,11 +41,14 @@ _COMMENT = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|//[^\n]*|/\*.*?\*/""", re.DOTALL
 )
 _RUST = re.compile(
-    r"#!?\[\s*(?:allow|expect)\s*\(|#\[\s*cfg_attr\([^\]]*\ballow\s*\(|#\[\s*coverage\(off\)|#\[\s*rustfmt::skip"
+    r"#!?\[\s*(?:allow|expect)\s*\(|#\[\s*cfg_attr\([^\]]{0,200}\ballow\s*\(|#\[\s*coverage\(off\)|#\[\s*rustfmt::skip"
 )
 _RUST_COMMENT = re.compile(r"""(?P<text>"(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/""", re.DOTALL)
 
 _C_SUFFIXES = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".go", ".java", ".kt", ".vue", ".svelte")
+_SHOWN = 200
+"""Characters of a remark that are told."""
+
 _SKIP_CALLS = frozenset({"pytest.skip", "pytest.xfail", "self.skipTest", "skip", "xfail"})
 _KIND = re.compile(r"[\w@:-]+")
 
@@ -92,7 +96,7 @@ def _python_remarks(text: str) -> Iterator[_Remark]:
     if any(word in plain for word in _PYTHON_WORDS) and _PYTHON.search(text):
         for line, comment in _python_comments(text):
             for match in _PYTHON.finditer(comment):
-                yield _remark(line, match[0], comment[match.start() :])
+                yield _remark(line, match[0], comment[match.start() : match.start() + _SHOWN])
     if "skip" in text or "xfail" in text:
         yield from _skips(text)
 
@@ -133,20 +137,22 @@ def _skips_of(function: Function) -> Iterator[tuple[int, str]]:
 def _comment_remarks(text: str) -> Iterator[_Remark]:
     if not _C_LIKE.search(text):
         return
+    lines = Lines(text)
     for comment in _COMMENT.finditer(text):
         if not comment["text"]:
-            line = text.count("\n", 0, comment.start()) + 1
             for match in _C_LIKE.finditer(comment[0]):
-                yield _remark(line, match[0], comment[0][match.start() :])
+                shown = comment[0][match.start() : match.start() + _SHOWN]
+                yield _remark(lines.at(comment.start() + match.start()), match[0], shown)
 
 
 def _rust_remarks(text: str) -> Iterator[_Remark]:
     if not _RUST.search(text):
         return
     code = _RUST_COMMENT.sub(lambda match: "\n" * match[0].count("\n") or " ", text)
+    lines = Lines(code)
     for match in _RUST.finditer(code):
-        line = code.count("\n", 0, match.start()) + 1
-        yield _remark(line, match[0], code[match.start() : code.find("]", match.start()) + 1])
+        end = code.find("]", match.start(), match.start() + _SHOWN)
+        yield _remark(lines.at(match.start()), match[0], code[match.start() : end + 1 if end > 0 else match.end()])
 
 
 def _remark(line: int, what: str, text: str) -> _Remark:
