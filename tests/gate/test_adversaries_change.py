@@ -267,6 +267,16 @@ def test_a_submodule(site: Site) -> None:
     assert "submodule" in refused(site, change, "privileged")
 
 
+def test_code_that_is_too_deep_to_be_read(site: Site) -> None:
+    for terms in (900, 3_000):
+        total = "+".join(["1"] * terms)
+        deep = TESTS + f"\n    def test_deep(self):\n        self.assertEqual({total}, {terms})\n"
+        change = site.submit({"test_calc.py": deep.replace("add(-1, -2), -3", "add(-1, -2), 3")})
+        site.run()
+        assert site.tracker.queue_stopped() is None
+        assert site.state(change) == "failed"
+
+
 class TestHistory:
     def test_rewritten(self, site: Site) -> None:
         before = site.main

@@ -151,6 +151,27 @@ def test_names(name: str, fine: bool) -> None:
     assert (name_objection(name) == "") is fine
 
 
+N = 20_000
+HOSTILE = {
+    "a.test.js": ["it(", "it((a)", "it.a", "it('", 'it("a', "it`", "/*", "// eslint-disable "],
+    "tests/a.rs": ["#[", "#[[a]", "#[a]", "#[test] fn a() {", "#[allow(", "#[cfg_attr("],
+    "a_test.go": ["func Test(t *testing.T) {\n", "func (a", "//nolint "],
+    "tests/test_a.py": ["# type: ignore ", "\u0430a", "aaaa\u00e9", "(", "elif ", "@x\n"],
+    "Makefile": ["a b ", "a: a\n", "aaaaaaaaaaaaaaaa "],
+    "ci.yml": ["fail_under ", "max-warnings"],
+    "pyproject.toml": ["a=[", "'"],
+    "package.json": ["[", '{"a":'],
+}
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_reading_any_text_takes_time_that_grows_with_it(path: str) -> None:
+    """Of what makes a careless pattern try everything: the test's own time limit tells."""
+    for piece in HOSTILE[path]:
+        alarms({path: "x\n"}, {path: piece * N})
+        alarms({path: piece * N}, {path: piece * N + " "})
+
+
 def test_skeletons() -> None:
     assert skeleton("p\u0430yp\u0430l") == skeleton("paypal") == skeleton("\uff50aypal")
     assert skeleton("caf\u00e9") != skeleton("cafe")

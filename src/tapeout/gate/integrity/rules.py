@@ -44,7 +44,10 @@ def surroundings(config: Config) -> Surroundings:
 
 def read_findings(repository: pygit2.Repository, part: Part, config: Config) -> tuple[Finding, ...]:
     """The findings about a change, under the configuration of the target branch."""
-    alarms = alarms_of(read_change(repository, part.base, part.commit), surroundings(config))
+    try:
+        alarms = alarms_of(read_change(repository, part.base, part.commit), surroundings(config))
+    except RecursionError:  # text that parses and is too deep to be walked: nobody writes that
+        alarms = [Alarm("tests-kept", "tests", "", 0, "the change holds code that is nested too deeply to be read")]
     alarms += commit_alarms(read_commits(repository, part.target, part.head, part.begun))
     return findings_of(alarms, permissions(part, config))
 
