@@ -92,6 +92,7 @@ WEAKER = {
     "expects any exception": (instead("Exception, add", "TypeError, add"), "tests-weakened"),
     "replaces the assertion": (instead(PATCHED, "class Add"), "tests-weakened"),
     "ends the run when it is imported": (TESTS + "\nimport os\nos._exit(0)\n", "tests-weakened"),
+    "chooses which tests run": (TESTS + "\ndef load_tests(*_):\n    return unittest.TestSuite()\n", "tests-weakened"),
     "detects the gate": (TESTS + "\nimport os\nGATED = 'TAPEOUT_GATE_RUN' in os.environ\n", "detects-gate"),
 }
 

@@ -300,7 +300,7 @@ def _is_idle_method(call: ast.Call) -> bool:
 
 
 MAY_TAMPER = re.compile(
-    r"builtins|pytest\.|pluggy|TestCase|TestResult|unittest\.main|sys\.(?:exit|modules|excepthook)|os\.(?:_exit|abort|kill|exec)"
+    r"builtins|load_tests|pytest\.|pluggy|TestCase|TestResult|unittest\.main|sys\.(?:exit|modules|excepthook)|os\.(?:_exit|abort|kill|exec)"
     r"|^(?:exit|quit)\(|setattr",
     re.MULTILINE,
 )
@@ -316,6 +316,8 @@ def tampering(module: ast.Module) -> Iterator[tuple[int, str]]:
             if _is_machinery(name):
                 yield getattr(node, "lineno", 0), f"replaces {name}, which tests rely on"
     for statement in live(module.body):
+        if isinstance(statement, Function) and statement.name == "load_tests":
+            yield statement.lineno, "chooses itself which tests run, by load_tests"
         called = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(called, ast.Call) and owner(called.func) in _ENDS:
             yield statement.lineno, f"calls {owner(called.func)} when it is imported, which ends the test run"
