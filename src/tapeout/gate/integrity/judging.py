@@ -57,8 +57,12 @@ def judge_change(paths: StatePaths, subject: Subject, config: Config, parts: Seq
 
 
 def tests_only(config: Config) -> Config:
-    """The configuration with nothing but its test checks."""
-    tests = tuple(check for check in config.check if check.kind == "test")
+    """The configuration with nothing but its blocking test checks, and what they need; they run whatever changed."""
+    needs = {check.name: check.needs for check in config.check}
+    wanted = [check.name for check in config.check if check.kind == "test" and check.blocking]
+    for name in wanted:
+        wanted += [need for need in needs[name] if need not in wanted]
+    tests = tuple(check.model_copy(update={"paths": ()}) for check in config.check if check.name in wanted)
     return config.model_copy(update={"check": tests, "gate": config.gate.model_copy(update={"fail_fast": True})})
 
 

@@ -38,7 +38,7 @@ def alarms_of(change: Change, around: Surroundings) -> list[Alarm]:
 
 def surroundings(config: Config) -> Surroundings:
     """What the rules need to know of the configuration."""
-    commands = [check.run if isinstance(check.run, str) else " ".join(check.run) for check in config.check]
+    commands = [check.run if isinstance(check.run, str) else " ".join(check.run or ()) for check in config.check]
     return Surroundings(config.gate.tests, commands, config.gate.privileged.files)
 
 
