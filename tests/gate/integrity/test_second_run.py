@@ -9,7 +9,7 @@ from pygit2.enums import FileMode
 from tapeout.config import parse_config
 from tapeout.gate.integrity import Part, alarms_of, read_findings
 from tapeout.gate.integrity.change import FOLDER, read_change
-from tapeout.gate.integrity.judging import tests_only
+from tapeout.gate.integrity.judging import only_tests
 from tapeout.gate.integrity.privileged import Surroundings
 from tapeout.gate.integrity.second_run import to_prove, to_restore, with_files
 from tapeout.tracker import Draft
@@ -112,9 +112,11 @@ def test_a_test_that_is_only_rewritten_lands(make_site: MakeSite) -> None:
 
 
 def test_the_second_run_has_the_test_checks_and_what_they_need() -> None:
-    more = "[[check]]\nname = 'lint'\nrun = 'x'\n[[check]]\nname = 'make'\nrun = 'x'\n[[check]]\nname = 'slow'\nkind = 'test'\n"
-    config = parse_config(CONFIG + "needs = ['make']\npaths = ['src/**']\n" + more + "run = 'x'\nblocking = false\n")
-    found = tests_only(config).check
+    more = "".join(f"[[check]]\nname = '{name}'\nrun = 'x'\n" for name in ("lint", "make", "slow"))
+    config = parse_config(
+        CONFIG + "needs = ['make']\npaths = ['src/**']\n" + more + "kind = 'test'\nblocking = false\n"
+    )
+    found = only_tests(config).check
     assert [check.name for check in found] == ["unit", "make"]
     assert found[0].paths == ()
 

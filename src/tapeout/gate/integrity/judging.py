@@ -40,7 +40,7 @@ def judge_change(paths: StatePaths, subject: Subject, config: Config, parts: Seq
     verdict = run_checks(paths, subject, config, found)
     if findings_of(verdict.results) or len(verdict.results) < len(config.check):
         return verdict  # a second run would say the same once more
-    tests = tests_only(config)
+    tests = only_tests(config)
     if not tests.check:
         return verdict
 
@@ -56,7 +56,7 @@ def judge_change(paths: StatePaths, subject: Subject, config: Config, parts: Seq
     )
 
 
-def tests_only(config: Config) -> Config:
+def only_tests(config: Config) -> Config:
     """The configuration with nothing but its blocking test checks, and what they need; they run whatever changed."""
     needs = {check.name: check.needs for check in config.check}
     wanted = [check.name for check in config.check if check.kind == "test" and check.blocking]
