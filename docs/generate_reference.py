@@ -110,6 +110,7 @@ def configuration_page() -> str:
         ("`[agents.NAME]`", config.AgentConfig),
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),
+        ("`[gate.privileged]`", config.PrivilegedConfig),
     )
     parts = [
         _NOTE + "# `tapeout.toml`",
@@ -121,6 +122,8 @@ def configuration_page() -> str:
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, config.Model):
+                continue  # a table of its own
             default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
             kind = _kind(model, name)
             rows.append(f"| `{name}` | {kind} | {default} | {_cell(docs.get((model.__name__, name), ''))} |")

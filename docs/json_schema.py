@@ -158,6 +158,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
             model.Issue,
             state=state,
             **{name: _list(made.of(kind)) for name, kind in issue_lists.items()},
+            permissions=_list(_text()),
             children=_list(_object({"id": _text(), "title": _text(), "state": _text()})),
             progress={
                 "description": "Of its children; null where it has none and is no epic.",
@@ -196,6 +197,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "issue dep add": {"$ref": "#/$defs/link"},
         "issue dep remove": {"$ref": "#/$defs/link"},
         "issue dep list": _list({"$ref": "#/$defs/link"}),
+        "issue allow": _object({"issue": _text(), "permissions": _list(_text())}),
         "issue history": _list(made.of(entries.Entry)),
         "issue blame": made.object(
             entries.Blame, lines=_list(_object({"line": _text(), **_FREE_SETTING}) | {"additionalProperties": True})

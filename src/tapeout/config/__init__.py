@@ -4,7 +4,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 """
 
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
-from tapeout.config.gate import CheckConfig, GateConfig
+from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, parse_duration
 
@@ -16,6 +16,7 @@ __all__ = [
     "FloorConfig",
     "GateConfig",
     "Model",
+    "PrivilegedConfig",
     "ProjectConfig",
     "TrackerConfig",
     "parse_config",

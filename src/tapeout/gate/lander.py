@@ -22,11 +22,11 @@ from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
 from tapeout.config import Config
 from tapeout.gate.candidate import Candidate, MergeConflict, candidate_message, make_candidate
-from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.checks import Subject
 from tapeout.gate.environment import unavailable
 from tapeout.gate.evidence import Origin, Record, attach, record_of, write_record
 from tapeout.gate.hub import adopt, hub_branch
-from tapeout.gate.integrity import read_findings
+from tapeout.gate.integrity import Part, judge_change
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
 from tapeout.gate.quarantine import file_flaky
@@ -146,15 +146,26 @@ class _Lander:
 
     def _judge(self, change: Change, target: _Target, candidate: str) -> Record | None:
         """Run the gate on the candidate and tell the tracker; the record to attach if it passed."""
-        found = read_findings(self._hub, target.main, candidate, target.config.gate.tests)
         subject = Subject(self._paths.hub, candidate, target.main, target.branch, change.issue)
-        verdict = run_checks(self._paths, subject, target.config, found)
+        verdict = judge_change(self._paths, subject, target.config, [self._part(change, target, candidate)])
         point("landing.checked")
         file_flaky(self._tracker, verdict)
         record = self._store(change, target, verdict)
         self._tracker.record_verdict(change.id, candidate, summary(verdict))
         point("landing.verdict")
         return record if verdict.passed else None
+
+    def _part(self, change: Change, target: _Target, candidate: str) -> Part:
+        bases = [attempt.base for attempt in self._tracker.attempts(change.issue) if attempt.base]
+        return Part(
+            base=target.main,
+            commit=candidate,
+            head=change.commit,
+            target=target.main,
+            begun=(*bases, change.base),
+            granted=self._tracker.permissions(change.issue),
+            is_bug=self._tracker.issue(change.issue).type == "bug",
+        )
 
     def _store(self, change: Change, target: _Target, verdict: Verdict) -> Record:
         origin = Origin(change.id, change.issue, change.attempt)

@@ -41,6 +41,12 @@ Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
 person."""
 
 
+PERMISSIONS = (
+    "tests", "suppressions", "gate", "ci", "hooks", "rules", "startup", "tools", "build", "dependencies", "files",
+    "tree", "text", "commits",
+)  # fmt: skip
+"""What a person can allow to the changes of an issue: the fields of `[gate.privileged]`."""
+
 CLOCK_SKEW_SECONDS = 3600.0
 """How far the clocks of machines that share issues may be apart before a lease from the future is not believed."""
 

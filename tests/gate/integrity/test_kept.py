@@ -3,7 +3,7 @@
 import pytest
 
 from tapeout.gate.globs import matches
-from tapeout.gate.integrity import removed_tests
+from tapeout.gate.integrity.kept import removed_tests
 from tests.gate.site import Site
 
 PY = """
