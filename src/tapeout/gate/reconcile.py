@@ -9,16 +9,16 @@ from tapeout.tracker import Tracker
 
 
 def reconcile(paths: StatePaths, tracker: Tracker, hub: pygit2.Repository, main: str) -> list[str]:
-    """Bring the tracker in line with git; returns the changes that turned out to have landed.
+    """Bring the tracker in line with git; returns the changes that were on their way and had not landed.
 
     Only for the holder of the queue's lock: nobody else gates or lands meanwhile.
     """
     sweep(paths)
-    landed = []
+    interrupted = []
     for change in tracker.changes():
         if change.candidate and is_ancestor(hub, change.candidate, main):
             tracker.record_landed(change.id, change.candidate)
-            landed.append(change.id)
         elif change.state != "queued":
             tracker.requeue(change.id)
-    return landed
+            interrupted.append(change.id)
+    return interrupted

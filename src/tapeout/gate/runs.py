@@ -16,6 +16,7 @@ from typing import Any
 from tapeout.base.ids import new_id
 from tapeout.base.paths import StatePaths
 from tapeout.base.processes import end_marked
+from tapeout.gate.environment import GateUnavailable
 
 RUN_VARIABLE = "TAPEOUT_GATE_RUN"
 """Marks the processes of a gate run."""
@@ -28,9 +29,17 @@ def try_lock(path: str) -> Iterator[bool]:
     """Hold an exclusive lock on a file for the block, or learn at once that somebody else does."""
     descriptor = _open(path)
     try:
-        yield _lock(descriptor)
+        yield _lock(descriptor) and _is_at(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether the open file is still there under its name: a lock on a file that was swept locks nobody out."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def wait_unlocked(path: str) -> None:
@@ -62,7 +71,9 @@ def run_folder(paths: StatePaths) -> Iterator[tuple[str, str]]:
     """A new run's id and its private folder, which is gone after the block."""
     run = new_id()
     folder = os.path.join(paths.gate, run)
-    with try_lock(folder + _LOCK):
+    with try_lock(folder + _LOCK) as free:
+        if not free:  # swept between its making and its locking
+            raise GateUnavailable(f"the folder of the gate run {run} cannot be locked")
         os.mkdir(folder, 0o700)
         try:
             yield run, folder
@@ -74,11 +85,10 @@ def run_folder(paths: StatePaths) -> Iterator[tuple[str, str]]:
 def sweep(paths: StatePaths) -> list[str]:
     """Remove what dead runs left, their processes first; returns the ids of these runs."""
     swept = []
-    for entry in sorted(_entries(paths.gate)):
+    for entry in sorted({name.removesuffix(_LOCK) for name in _entries(paths.gate)}):
         folder = os.path.join(paths.gate, entry)
-        if entry.endswith(_LOCK) or not os.path.isdir(folder):
-            continue
-        # A run makes its folder while it holds the lock, so a folder whose lock is free is a dead run's.
+        # A run makes its folder while it holds the lock, so one whose lock is free is a dead run's. One that died
+        # while it ended has only its lock left.
         with try_lock(folder + _LOCK) as free:
             if free:
                 end_marked(RUN_VARIABLE, entry)

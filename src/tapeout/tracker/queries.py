@@ -338,6 +338,17 @@ def changes(
     return [_change(row) for row in rows]
 
 
+def decided(connection: sqlite3.Connection, limit: int) -> tuple[int, int]:
+    """How many of the latest `limit` changes of this clone that were judged landed, and how many failed."""
+    rows = connection.execute(
+        "SELECT state FROM changes WHERE state IN ('landed', 'failed')"
+        " AND replica IN (SELECT name FROM own_replicas) ORDER BY submitted_clock DESC LIMIT ?",
+        (limit,),
+    )
+    states = [state for (state,) in rows]
+    return states.count("landed"), states.count("failed")
+
+
 def change(connection: sqlite3.Connection, identity: str) -> Change:
     """One change by its id."""
     row = connection.execute(

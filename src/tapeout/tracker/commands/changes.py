@@ -42,6 +42,11 @@ class ChangeCommands(Store):
         with self._reading() as connection:
             return queries.change(connection, identity)
 
+    def decided(self, limit: int) -> tuple[int, int]:
+        """How many of the latest `limit` decisions of this clone's gate landed a change, and how many refused one."""
+        with self._reading() as connection:
+            return queries.decided(connection, limit)
+
     def set_gating(self, change: str, candidate: str) -> None:
         """The gate has begun to check the candidate commit."""
         self._move(change, "gating", candidate=candidate)

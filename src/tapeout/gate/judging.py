@@ -1,0 +1,52 @@
+"""What a gate run does in its own process: judge one candidate and store the evidence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tapeout.base.faults import point
+from tapeout.base.git import open_bare
+from tapeout.base.paths import StatePaths
+from tapeout.config import Config
+from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.evidence import Origin, record_of, write_record
+from tapeout.gate.integrity import read_findings
+from tapeout.gate.stacking import Link
+from tapeout.gate.target import config_digest
+from tapeout.gate.verdict import Finding, summary
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be judged."""
+
+    main: str
+    branch: str
+    config: Config
+    """That of main: whatever is stacked on it is judged by what main says."""
+    links: tuple[Link, ...]
+    issue: str
+    """Of the last change."""
+    attempt: str
+
+
+def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]:
+    """Judge the last commit of a stack; returns the id of the run, whose record is on the disk, and the summary.
+
+    Raises:
+        GateUnavailable: no verdict is possible on this machine now.
+    """
+    hub = open_bare(paths.hub)
+    tip = assignment.links[-1]
+    found: tuple[Finding, ...] = ()
+    below = assignment.main
+    for link in assignment.links:  # one by one, so that what a person allowed one change is not held against another
+        found += read_findings(hub, below, link.commit, assignment.config.gate.tests)
+        below = link.commit
+    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch)
+    verdict = run_checks(paths, subject, assignment.config, found)
+    origin = Origin(tip.change, assignment.issue, assignment.attempt)
+    record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)
+    record["combination"] = [link.change for link in assignment.links]
+    write_record(paths, record)
+    point("run.judged")
+    return {"run": verdict.run, "summary": summary(verdict)}
