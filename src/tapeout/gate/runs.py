@@ -16,7 +16,6 @@ from typing import Any
 from tapeout.base.ids import new_id
 from tapeout.base.paths import StatePaths
 from tapeout.base.processes import end_marked
-from tapeout.gate.environment import GateUnavailable
 
 RUN_VARIABLE = "TAPEOUT_GATE_RUN"
 """Marks the processes of a gate run."""
@@ -69,17 +68,19 @@ def _lock(descriptor: int) -> bool:
 @contextlib.contextmanager
 def run_folder(paths: StatePaths) -> Iterator[tuple[str, str]]:
     """A new run's id and its private folder, which is gone after the block."""
-    run = new_id()
-    folder = os.path.join(paths.gate, run)
-    with try_lock(folder + _LOCK) as free:
-        if not free:  # swept between its making and its locking
-            raise GateUnavailable(f"the folder of the gate run {run} cannot be locked")
-        os.mkdir(folder, 0o700)
-        try:
-            yield run, folder
-        finally:
-            remove_tree(folder)
-            remove_tree(folder + _LOCK)
+    while True:
+        run = new_id()
+        folder = os.path.join(paths.gate, run)
+        with try_lock(folder + _LOCK) as free:
+            if not free:  # swept between its making and its locking
+                continue
+            os.mkdir(folder, 0o700)
+            try:
+                yield run, folder
+            finally:
+                remove_tree(folder)
+                remove_tree(folder + _LOCK)
+            return
 
 
 def sweep(paths: StatePaths) -> list[str]:
