@@ -7,8 +7,8 @@ the peer mergetrain (from PyPI, in an environment of its own).
 Lower bounds, g the seconds of a gate run, s the slots, n the changes, d the bad ones. An outcome of the queue names one
 of C(n, d) sets of culprits, so log2 C(n, d) bits must be learned.
 - Any strategy: a run tells at most one bit, so no strategy can in general do with less than
-  ceil(log2 C(n, d) / s) rounds of g seconds. It ignores that what lands must have passed as one tree, which two unrelated
-  runs side by side do not give.
+  ceil(log2 C(n, d) / s) rounds of g seconds. It ignores that what lands must have passed as one tree, which two
+  unrelated runs side by side do not give.
 - Stacked runs (main + A, main + A + B, ...), which can all land: s of them have s + 1 outcomes, so
   ceil(log2 C(n, d) / log2(s + 1)) rounds.
 - A run for each change, as queues without batches do it: n / s rounds.
@@ -70,10 +70,11 @@ def main() -> None:
         queues: dict[str, Callable[[Path, list[str]], Figures]] = {"tapeout": _ours, "serial queue": _serial}
         if peer := _peer():
             queues[PEER] = lambda root, names: _mergetrain(root, names, peer)
-        found = {
-            name: [queue(*_project(Path(folder, f"{name.split()[0]}-{seed}"), seed)) for seed in SEEDS]
-            for name, queue in queues.items()
-        }
+        found: dict[str, list[Figures]] = {name: [] for name in queues}
+        for seed in SEEDS:
+            for name, queue in queues.items():
+                found[name].append(queue(*_project(Path(folder, f"{name.split()[0]}-{seed}"), seed)))
+                print(f"order {seed}, {name}: {found[name][-1].seconds:.1f} s", file=sys.stderr, flush=True)
     _report(found)
     _planner()
 
@@ -230,7 +231,9 @@ def _planner() -> None:
         plan(now)
         taken.append(time.perf_counter() - begun)
     worst = max(taken) * 1000
-    print(f"planning with 1,000 queued changes  p50 {statistics.median(taken) * 1000:.2f} ms, max {worst:.2f} ms", end="")
+    print(
+        f"planning with 1,000 queued changes  p50 {statistics.median(taken) * 1000:.2f} ms, max {worst:.2f} ms", end=""
+    )
     print("   (goal <= 10 ms)")
     sizes = {slots: json.dumps([len(run) for run in plan(Situation(numbered(1000), slots, 0.9, 900.0)).start])
              for slots in (1, 2, 4)}  # fmt: skip

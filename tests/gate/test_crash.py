@@ -46,7 +46,9 @@ def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: s
     assert (site.root / "b.txt").exists(), "published"
 
 
-@pytest.mark.parametrize("step", [f"{step}:2" for step in ("candidate", "gating", "checked", "verdict", "noted", "moved")])
+@pytest.mark.parametrize(
+    "step", [f"{step}:2" for step in ("candidate", "gating", "checked", "verdict", "noted", "moved")]
+)
 def test_killed_in_the_middle_of_a_queue_what_landed_stays_landed(site: Site, step: str) -> None:
     good = [site.submit({f"{number}.txt": "x"}) for number in range(2)]
     bad = site.submit({"bad.txt": "x"})

@@ -8,14 +8,13 @@ What may go wrong, and how it is met:
   so a change that came in between is not left lying.
 - Main moves while candidates are gated: the compare-and-swap fails, and all candidates are made again.
 - A change is withdrawn meanwhile: runs that contain it are called off, the tracker refuses its next step.
-- A run's process dies: its combination is judged in smaller ones; a change of which runs die again and again is refused.
+- A run's process dies: its combination is judged in smaller ones; a change whose runs die again and again is refused.
 - The lander itself died: its successor judges one change at a time until the first is decided, so that it is known who
   is to blame should that happen again.
 - The machine is at fault: the changes go back, the queue stops with the reason, nobody is blamed.
 """
 
 import contextlib
-import os
 import select
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,13 +36,14 @@ from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
 from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pass_rate, plan
+from tapeout.gate.queuestatus import MEASURED, slots_of
 from tapeout.gate.queueview import write_view
 from tapeout.gate.reconcile import reconcile
 from tapeout.gate.runs import sweep, try_lock
 from tapeout.gate.stacking import Link, Stack, Unfit, judges_later_ones
 from tapeout.gate.target import load_config
-from tapeout.gate.trials import Runs
 from tapeout.gate.trialbook import Book, Trial
+from tapeout.gate.trials import Runs
 from tapeout.gate.verdict import Finding, Verdict, summary
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
@@ -58,9 +58,6 @@ LOOK_SECONDS = 30.0
 
 MAX_DEATHS = 3
 """So often may the process that judges a change alone die before the change is refused."""
-
-MEASURED = 100
-"""The pass rate is that of so many latest decisions."""
 
 
 def run_queue(paths: StatePaths, repository: Repository) -> None:
@@ -113,7 +110,7 @@ class _Lander:
                 self._cautious = bool(reconcile(self._paths, self._tracker, self._hub, self._target.main))
                 publish(self._paths, self._repository, self._target.config, self._tracker, quiet=True)
                 self._runs = runs
-                self._pass_rate = pass_rate(*self._tracker.decided(MEASURED))
+                self._measure()
                 self._renew()
                 while self._step(bell):
                     pass
@@ -183,7 +180,7 @@ class _Lander:
         )
         return Situation(
             waiting=waiting,
-            slots=1 if self._cautious else config.slots or len(os.sched_getaffinity(0)),
+            slots=1 if self._cautious else slots_of(config),
             pass_rate=self._pass_rate,
             aging=config.aging,
             running=self._book.combinations("running"),
@@ -214,7 +211,8 @@ class _Lander:
                 return True
             for combination in now.cancel:
                 self._runs.call_off(self._book.forget(combination, "running").run)
-            return not all([self._start(combination, changes) for combination in now.start])
+            started = [self._start(combination, changes) for combination in now.start]
+            return not all(started)
         except NotAllowed as error:
             # Withdrawn or closed meanwhile: then it is out of the queue, and nothing is wrong.
             if all(self._tracker.change(one).state in OPEN_CHANGE_STATES for one in changes):
@@ -268,7 +266,7 @@ class _Lander:
         """Until a run ends or the set of changes is another one."""
         known = {change.id for change in self._tracker.changes()}
         while True:
-            select.select([bell, *self._runs.descriptors()], [], [], LOOK_SECONDS)
+            select.select([bell.fileno(), *self._runs.descriptors()], [], [], LOOK_SECONDS)
             self._reap()
             ended = self._runs.ended()
             for run in ended:
@@ -363,7 +361,11 @@ class _Lander:
 
     def _note_decision(self) -> None:
         self._cautious = False
-        self._pass_rate = pass_rate(*self._tracker.decided(MEASURED))
+        self._measure()
+
+    def _measure(self) -> None:
+        recent = self._tracker.decided(MEASURED)
+        self._pass_rate = pass_rate(recent.landed, recent.refused)
 
     def _publish(self) -> None:
         publish(self._paths, self._repository, self._target.config, self._tracker)

@@ -89,10 +89,9 @@ class Stack:
 def touched(hub: pygit2.Repository, change: Change) -> frozenset[str]:
     """Paths that a change adds, edits or removes since it left the target branch; none if its commits are missing."""
     try:
-        difference = hub.diff(change.base, change.commit)
+        trees = [hub[name].peel(pygit2.Tree) for name in (change.base, change.commit)]
+        difference = trees[0].diff_to_tree(trees[1])
     except (KeyError, ValueError, pygit2.GitError):
-        return frozenset()
-    if not isinstance(difference, pygit2.Diff):
         return frozenset()
     sides = ((delta.old_file.path, delta.new_file.path) for delta in difference.deltas)
     return frozenset(path for pair in sides for path in pair if path)

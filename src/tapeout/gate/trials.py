@@ -33,6 +33,8 @@ GRACE_SECONDS = 5.0
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 65536
+_MOST_OPEN = 65536
+"""No process of ours has more files open: the limit of some systems is a billion."""
 
 Work = Callable[[], dict[str, Any]]
 """What a run does in its process: judges, stores the record and returns what to announce."""
@@ -205,7 +207,7 @@ def _settle(parent: int, keep: tuple[int, int]) -> None:
     low, high = sorted(keep)
     os.closerange(3, low)
     os.closerange(low + 1, high)
-    os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < _CHUNK else _CHUNK)
+    os.closerange(high + 1, min(os.sysconf("SC_OPEN_MAX"), _MOST_OPEN))
     become_subreaper()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 

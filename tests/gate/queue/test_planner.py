@@ -178,9 +178,7 @@ def test_the_pass_rate_follows_what_was_measured() -> None:
     st.lists(st.floats(0.01, 0.999), min_size=1, max_size=30), st.sets(st.integers(1, 29)), st.integers(1, 8),
     st.booleans(),
 )  # fmt: skip
-def test_cuts_are_new_places_within_the_line(
-    odds: list[float], boundaries: set[int], count: int, failed: bool
-) -> None:
+def test_cuts_are_new_places_within_the_line(odds: list[float], boundaries: set[int], count: int, failed: bool) -> None:
     boundaries = {one for one in boundaries if one < len(odds)}
     found = cuts(first_culprit(odds), boundaries, count, failed=failed)
     room = len(odds) - failed - len(boundaries)

@@ -2,14 +2,14 @@
 
 A run tells pass or fail: at most one bit, and the whole bit only when both are equally probable. If each change is good
 with probability p, the first k of a line pass together with p^k, so one run judges the k with p^k nearest to 1/2
-(p = 0.9: 7 changes; p = 0.62 and less: one by one, where by Ungar 1960 no grouping helps). A line that failed is cut where
-the probability that the first culprit lies before the cut is nearest to 1/2, which for equal p is close to bisection.
+(p = 0.9: 7 changes; p = 0.62 and less: one by one, where by Ungar 1960 no grouping helps). A line that failed is cut
+where the probability that the first culprit lies before the cut is nearest to 1/2: for equal p, close to bisection.
 This is nested group testing (Sobel and Groll 1959, Hwang 1972): some 0.48 runs a change at p = 0.9, where the entropy,
 which nothing can beat, is 0.469, Dorfman's fixed batches (1943) need 0.59 and one run a change needs 1.
 
 With several runs at once the cuts are the quantiles: s runs at the places j / (s + 1) of the distribution of the first
-culprit. Their s + 1 outcomes are then equally probable, which is log2(s + 1) bits a round: the most that runs of one line
-can tell. They are exactly the speculative combinations main + A, main + A + B, ...; whichever passes can land.
+culprit. Their s + 1 outcomes are then equally probable, which is log2(s + 1) bits a round: the most that runs of one
+line can tell. They are exactly the speculative combinations main + A, main + A + B, ...; whichever passes can land.
 """
 
 import bisect

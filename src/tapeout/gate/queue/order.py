@@ -1,9 +1,9 @@
 """Who is merged first: priority with aging, so that nothing starves.
 
-A change counts as queued `priority * aging` seconds after it was, and whoever counts as queued first goes first. So
-of two changes with the priorities p and q, the one that was queued d seconds earlier goes first unless it is less urgent
-and d < (p - q) * aging. Whoever is queued more than (4 - 0) * aging after a change never goes before it: the changes
-that do are a finite set from the moment at which it is queued.
+A change counts as queued `priority * aging` seconds after it was, and whoever counts as queued first goes first. So of
+two changes with the priorities p and q, the one that was queued d seconds earlier goes first unless it is less urgent
+and d < (p - q) * aging. Whoever is queued more than 4 * aging (the distance from the least to the most urgent) after a
+change never goes before it.
 
 The key does not depend on the present time, so the order of two changes never turns round while they wait, and no
 stacked run is lost to a change of mind.

@@ -1,8 +1,8 @@
 """Which combinations to gate next, which runs to end, what to land and whom to refuse. Pure.
 
-There is one line: changes in order, stacked on main. Runs judge its beginnings. One that passes lands, all of it in one
-move; what stood on it stays valid, because main is then a beginning of it. One that fails makes the line *failing*: runs
-of longer beginnings are ended, and the culprit is sought by runs of shorter ones until it stands alone on main.
+There is one line: changes in order, stacked on main. Runs judge its beginnings. One that passes lands, all of it in
+one move; what stood on it stays valid, because main is then a beginning of it. One that fails makes the line *failing*:
+runs of longer beginnings are ended, and the culprit is sought by runs of shorter ones until it stands alone on main.
 Slots that this leaves free are used to speculate on who the culprit is: the failing line without one of its changes,
 and what comes next.
 
@@ -12,7 +12,7 @@ Always some run of the line itself goes on, and its result shortens the line: so
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tapeout.gate.queue.batching import cuts, first_culprit
-from tapeout.gate.queue.model import Clash, Combination, Plan, Situation, Waiting
+from tapeout.gate.queue.model import Clash, Combination, Plan, Situation
 from tapeout.gate.queue.order import in_order
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tapeout.base.errors import NotAllowed
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState, Decisions
 from tapeout.tracker.store import Store
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class ChangeCommands(Store):
         with self._reading() as connection:
             return queries.change(connection, identity)
 
-    def decided(self, limit: int) -> tuple[int, int]:
-        """How many of the latest `limit` decisions of this clone's gate landed a change, and how many refused one."""
+    def decided(self, limit: int) -> Decisions:
+        """What became of the latest `limit` changes of this clone that were judged."""
         with self._reading() as connection:
             return queries.decided(connection, limit)
 
