@@ -136,7 +136,7 @@ def reason(change: str, status: QueueStatus, view: Mapping[str, Any]) -> str:
     if others:
         return f"it failed together with {others} other{'s' if others > 1 else ''}; the culprit is being sought"
     if inside:
-        return "gated as main + " + " + ".join(min(inside, key=len))
+        return "gated as main + " + " + ".join(min(inside, key=lambda one: len(one)))
     if any(change in one for one in view.get("passed", [])):
         return "passed, waits for a run before it"
     for pair in view.get("clashes", []):

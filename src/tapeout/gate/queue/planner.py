@@ -87,7 +87,7 @@ class _Planner:
             kept = sorted(kept, key=lambda run: not _begins(run, failing))
             room = slots if kept and _begins(kept[0], failing) else slots - 1
             return kept[: max(room, 0)]
-        return sorted(kept, key=len)[:slots] if len(kept) > slots else kept
+        return sorted(kept, key=lambda one: len(one))[:slots] if len(kept) > slots else kept
 
     def _starts(self, kept: Sequence[Combination]) -> list[Combination]:
         free = max(self._now.slots, 1) - len(kept)
