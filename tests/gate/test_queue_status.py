@@ -60,11 +60,7 @@ def test_what_runs_is_shown_while_it_runs(make_site: MakeSite, tmp_path: Path) -
         ("c", {}, "waits for a free slot"),
         ("c", {"clashes": [["a", "c"]]}, "cannot be merged together with a: waits for its end"),
         ("c", {"passed": [["c"]]}, "passed, waits for a run before it"),
-        (
-            "b",
-            {"failing": [["a", "b", "c"], ["a", "b"]]},
-            "it failed together with 1 other; the culprit is being sought",
-        ),
+        ("b", {"failing": [["a", "b", "c"], ["a", "b"]]}, "it failed together with 1 other; the culprit is sought"),
     ],
 )
 def test_why_a_change_waits(change: str, view: dict[str, object], why: str) -> None:

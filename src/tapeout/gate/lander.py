@@ -28,9 +28,10 @@ from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
 from tapeout.config import Config
+from tapeout.gate.aftermath import Aftermath, record_for
 from tapeout.gate.candidate import MergeConflict, candidate_message
 from tapeout.gate.environment import GateUnavailable, unavailable
-from tapeout.gate.evidence import attach
+from tapeout.gate.evidence import Record, attach
 from tapeout.gate.hub import adopt, hub_branch
 from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
@@ -38,7 +39,7 @@ from tapeout.gate.publish import publish
 from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pass_rate, plan
 from tapeout.gate.queuestatus import MEASURED, slots_of
 from tapeout.gate.queueview import write_view
-from tapeout.gate.reconcile import reconcile
+from tapeout.gate.reconcile import reconcile, settle
 from tapeout.gate.runs import sweep, try_lock
 from tapeout.gate.stacking import Link, Stack, Unfit, judges_later_ones
 from tapeout.gate.target import load_config
@@ -98,7 +99,8 @@ class _Lander:
         self._clashes: set[Clash] = set()
         self._deaths: dict[str, int] = {}
         self._cautious = False
-        self._unpublished = False
+        self._aftermath = Aftermath(paths, repository, tracker)
+        self._left_over = False
         self._edits_gate: dict[str, bool] = {}
         self._priorities: dict[str, int] = {}
 
@@ -117,14 +119,13 @@ class _Lander:
         except (EnvironmentProblem, UsageError, OSError, pygit2.GitError) as error:
             self._stop(error)
         finally:
-            sweep(self._paths)  # a run that is called off may be interrupted while it cleans up
+            sweep(self._paths)
             write_view(self._paths, None)
 
     def _stop(self, error: Exception) -> None:
         """The machine or the configuration is at fault: whatever was under way waits."""
         translated = unavailable("work on the queue", error) or error
-        for change in self._tracker.changes(("gating", "passed")):
-            self._tracker.requeue(change.id)
+        self._requeue(change.id for change in self._tracker.changes(("gating", "passed")))
         message = getattr(translated, "message", str(translated))
         hint = getattr(translated, "hint", None)
         self._tracker.stop_queue(f"{message} ({hint})" if hint else message)
@@ -157,19 +158,20 @@ class _Lander:
                 self._runs.call_off(trial.run)
             self._target = found
             self._renew()
-        changes = {change.id: change for change in self._tracker.changes()}
-        self._reap()
+        landed = self._aftermath.changes()
+        changes = {change.id: change for change in self._tracker.changes() if change.id not in landed}
         if not changes:
-            if self._unpublished:
-                self._publish()
+            self._aftermath.finish(self._hub, self._target.config)
             return False
         now = plan(self._situation(changes))
         if self._perform(now, changes):
             return True
         self._show(changes)
-        if self._unpublished:
-            self._publish()
+        # What is not urgent is done while gate runs go on.
+        if self._aftermath.finish(self._hub, self._target.config):
+            self._measure()
         elif self._book.running():
+            self._sweep()
             self._wait(bell)
         return True
 
@@ -230,8 +232,7 @@ class _Lander:
         if isinstance(made, frozenset):
             self._clashes.add(made)
             return False
-        for link in made:
-            self._keep(link.change, link.commit)
+        self._keep(made[-1])
         point("landing.candidate")
         for link in made:
             if changes[link.change].state == "queued" and self._tracker.change(link.change).state == "queued":
@@ -256,10 +257,10 @@ class _Lander:
             self._tracker.set_gating(change, "")
         self._tracker.record_verdict(change, "", summary(verdict))
 
-    def _keep(self, change: str, candidate: str) -> None:
+    def _keep(self, tip: Link) -> None:
         """A ref for the candidate, so that whoever asks later finds what was gated."""
-        ref = CANDIDATES + change
-        while (there := resolve(self._hub, ref)) != candidate and not move_ref(self._hub, ref, candidate, there):
+        ref = CANDIDATES + tip.change
+        while (there := resolve(self._hub, ref)) != tip.commit and not move_ref(self._hub, ref, tip.commit, there):
             pass
 
     def _wait(self, bell: Doorbell) -> None:
@@ -267,7 +268,7 @@ class _Lander:
         known = {change.id for change in self._tracker.changes()}
         while True:
             select.select([bell.fileno(), *self._runs.descriptors()], [], [], LOOK_SECONDS)
-            self._reap()
+            self._left_over |= self._runs.reap()
             ended = self._runs.ended()
             for run in ended:
                 self._note_end(self._book.of_run(run.pid))
@@ -275,9 +276,11 @@ class _Lander:
             if ended or {change.id for change in self._tracker.changes()} != known:
                 return
 
-    def _reap(self) -> None:
-        if self._runs.reap():
+    def _sweep(self) -> None:
+        """A run that is called off may be interrupted while it cleans up."""
+        if self._runs.reap() or self._left_over:
             sweep(self._paths)
+            self._left_over = False
 
     def _note_end(self, trial: Trial) -> None:
         answer = trial.run.answer()
@@ -313,64 +316,52 @@ class _Lander:
         self._book.forget(trial.combination, "failed")
         self._tracker.record_verdict(change, candidate, trial.summary)
         point("landing.verdict")
-        self._note_decision()
+        self._cautious = False
+        self._measure()
 
     def _land(self, trial: Trial, changes: Mapping[str, Change]) -> None:
         """Move main to a combination that passed, unless one of its changes was withdrawn or main has moved."""
         links, tip = trial.open_links, trial.links[-1].commit
         self._book.forget(trial.combination, "passed")
         try:
-            self._record_pass(trial, changes)
+            record = self._record_pass(trial, changes)
             point("landing.noted")
             going = all(self._tracker.change(link.change).state == "passed" for link in links)
             landed = going and land(self._hub, self._target.branch, tip)
         except NotAllowed:
-            self._requeue(links)
+            self._requeue(link.change for link in links)
             raise
         if not landed:
-            self._requeue(links)
+            self._requeue(link.change for link in links)
             return
         point("landing.moved")
-        for link in links:
-            self._tracker.record_landed(link.change, link.commit)
-            point("landing.recorded")
+        self._aftermath.add(links, changes, record)
         self._target = _Target(self._target.branch, tip, load_config(self._hub, tip))
         self._stack = self._stack.on(tip)
         for run in self._book.move_on(links):
             self._runs.call_off(run)
-        self._note_decision()
-        self._unpublished = True
+        self._cautious = False
 
-    def _record_pass(self, trial: Trial, changes: Mapping[str, Change]) -> None:
+    def _record_pass(self, trial: Trial, changes: Mapping[str, Change]) -> Record:
+        """Tell the tracker of every change, and attach the evidence to the commit that main is about to move to."""
         assert trial.summary is not None
         for link in trial.open_links:
             self._tracker.record_verdict(link.change, link.commit, trial.summary)
             point("landing.verdict")
-        record = trial.record(self._paths)
-        for link in trial.open_links:
-            change = changes[link.change]
-            origin = {"change": change.id, "issue": change.issue, "attempt": change.attempt}
-            attach(self._hub, link.commit, {**record, **origin})
+        record, tip = trial.record(self._paths), trial.links[-1]
+        attach(self._hub, tip.commit, record_for(record, changes[tip.change]))
+        return record
 
-    def _requeue(self, links: Iterable[Link]) -> None:
-        """Back into the queue with those that were about to land."""
-        for link in links:
-            if self._tracker.change(link.change).state in ("gating", "passed"):
-                with contextlib.suppress(NotAllowed):
-                    self._tracker.requeue(link.change)
-
-    def _note_decision(self) -> None:
-        self._cautious = False
-        self._measure()
+    def _requeue(self, changes: Iterable[str]) -> None:
+        """Back into the queue with those that were on their way; those that main contains have landed."""
+        hub = open_bare(self._paths.hub)
+        main = resolve(hub, f"refs/heads/{hub_branch(hub)}") or ""
+        for change in changes:
+            settle(self._tracker, hub, main, self._tracker.change(change))
 
     def _measure(self) -> None:
         recent = self._tracker.decided(MEASURED)
         self._pass_rate = pass_rate(recent.landed, recent.refused)
-
-    def _publish(self) -> None:
-        publish(self._paths, self._repository, self._target.config, self._tracker)
-        point("landing.published")
-        self._unpublished = False
 
     def _show(self, changes: Mapping[str, Change]) -> None:
         write_view(self._paths, self._book.view(self._target.main, self._clashes, tuple(changes)))

@@ -134,7 +134,7 @@ def reason(change: str, status: QueueStatus, view: Mapping[str, Any]) -> str:
     failing = [one for one in view.get("failing", []) if change in one]
     others = min((len(one) for one in failing), default=1) - 1
     if others:
-        return f"it failed together with {others} other{'s' if others > 1 else ''}; the culprit is being sought"
+        return f"it failed together with {others} other{'s' if others > 1 else ''}; the culprit is sought"
     if inside:
         return "gated as main + " + " + ".join(min(inside, key=lambda one: len(one)))
     if any(change in one for one in view.get("passed", [])):
