@@ -130,13 +130,14 @@ def reason(change: str, status: QueueStatus, view: Mapping[str, Any]) -> str:
         return f"the queue is stopped: {status.stopped}"
     if not status.working:
         return "nothing works on the queue: start a floor with `tapeout up`"
-    inside = [run.changes for run in status.runs if change in run.changes]
+    inside: list[tuple[str, ...]] = [run.changes for run in status.runs if change in run.changes]
     failing = [one for one in view.get("failing", []) if change in one]
-    others = min((len(one) for one in failing), default=1) - 1
+    others = min(map(len, failing), default=1) - 1
     if others:
         return f"it failed together with {others} other{'s' if others > 1 else ''}; the culprit is sought"
     if inside:
-        return "gated as main + " + " + ".join(min(inside, key=lambda one: len(one)))
+        shortest = min(inside, key=len)
+        return f"gated as main + {' + '.join(shortest)}"
     if any(change in one for one in view.get("passed", [])):
         return "passed, waits for a run before it"
     for pair in view.get("clashes", []):

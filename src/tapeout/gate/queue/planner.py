@@ -115,11 +115,15 @@ class _Planner:
         for change in self._order:
             if len(line) >= self._now.most:
                 break
-            if change.id in inside or change.id in shut_out:
+            if change.id in inside:
+                continue
+            # Of two that clash the later one waits, also while the earlier one waits itself: nobody jumps the queue.
+            waits = change.id in shut_out
+            shut_out |= self._clashes.get(change.id, set())
+            if waits:
                 continue
             line.append(change.id)
             inside.add(change.id)
-            shut_out |= self._clashes.get(change.id, set())
             if change.last:
                 break
         return tuple(line)
