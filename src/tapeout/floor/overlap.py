@@ -5,7 +5,7 @@ workers: 40 % of changes that are made side by side collide (Uber, EuroSys 2019)
 else to start it is started, and after `MOST_PASSED_OVER` times it keeps its place.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from tapeout.tracker.model import Issue
@@ -65,51 +65,43 @@ def _parts(glob: str) -> tuple[str, ...]:
     return tuple(part for part in glob.split("/") if part not in ("", "."))
 
 
-def _folders_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    """Walk through both, folder by folder; `reached` holds pairs of places at which both can be."""
+def _folders_overlap(first: Sequence[str], second: Sequence[str]) -> bool:
+    return _meet(first, second, "**", _names_overlap)
+
+
+def _names_overlap(first: str, second: str) -> bool:
+    return _meet(_tokens(first), _tokens(second), "*", lambda one, other: one == other or "?" in (one, other))
+
+
+def _meet(first: Sequence[str], second: Sequence[str], any_number: str, fits: Callable[[str, str], bool]) -> bool:
+    """Whether two patterns have a text in common: walk through both at once; `reached` holds pairs of places at which
+    both can be after the same text."""
     reached, looked = {(0, 0)}, set[tuple[int, int]]()
     while reached:
         place = reached.pop()
         if place == (len(first), len(second)):
             return True
         looked.add(place)
-        reached |= set(_onward(first, second, *place)) - looked
+        reached |= set(_onward(first, second, place, any_number, fits)) - looked
     return False
 
 
-def _onward(first: Sequence[str], second: Sequence[str], one: int, other: int) -> Iterable[tuple[int, int]]:
+def _onward(
+    first: Sequence[str],
+    second: Sequence[str],
+    place: tuple[int, int],
+    any_number: str,
+    fits: Callable[[str, str], bool],
+) -> Iterator[tuple[int, int]]:
+    one, other = place
     here, there = first[one : one + 1], second[other : other + 1]
-    if here == ("**",):
-        yield one + 1, other
-        if there:
-            yield one, other + 1
-    if there == ("**",):
+    repeats = any_number in here or any_number in there
+    if any_number in here or (repeats and here):
+        yield one + 1, other  # the repeating part of the one ends, or that of the other takes this part in
+    if any_number in there or (repeats and there):
         yield one, other + 1
-        if here:
-            yield one + 1, other
-    if here and there and "**" not in (here[0], there[0]) and _names_overlap(here[0], there[0]):
+    if here and there and not repeats and fits(here[0], there[0]):
         yield one + 1, other + 1
-
-
-def _names_overlap(first: str, second: str) -> bool:
-    """The same for single names, character by character."""
-    tokens, others = _tokens(first), _tokens(second)
-    reached, looked = {(0, 0)}, set[tuple[int, int]]()
-    while reached:
-        one, other = place = reached.pop()
-        if place == (len(tokens), len(others)):
-            return True
-        looked.add(place)
-        here, there = tokens[one : one + 1], others[other : other + 1]
-        steps: set[tuple[int, int]] = set()
-        if here == ["*"]:
-            steps |= {(one + 1, other), (one, other + 1)} if there else {(one + 1, other)}
-        if there == ["*"]:
-            steps |= {(one, other + 1), (one + 1, other)} if here else {(one, other + 1)}
-        if here and there and (here == there or "?" in (here[0], there[0])):
-            steps.add((one + 1, other + 1))
-        reached |= steps - looked
-    return False
 
 
 def _tokens(name: str) -> list[str]:

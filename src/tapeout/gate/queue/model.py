@@ -1,7 +1,7 @@
 """What the planner is given and what it answers: plain values."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 Combination = tuple[str, ...]
 """Ids of changes, in the order in which they are merged onto main: the tree that one gate run judges."""
@@ -38,8 +38,6 @@ class Situation:
     passed: Collection[Combination] = ()
     failed: Collection[Combination] = ()
     clashes: Collection[Clash] = ()
-    odds: Mapping[str, float] = field(default_factory=dict)
-    """Changes of which more is known than the pass rate: how probable it is that each is good."""
     most: int = 64
     """Longest combination."""
 

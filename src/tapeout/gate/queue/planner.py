@@ -96,15 +96,12 @@ class _Planner:
         failing = self._failing
         line = failing if failing is not None else self._line(max(kept, key=len, default=()))
         boundaries = {len(run) for run in kept if _begins(run, line)}
-        found = first_culprit([self._odds(change) for change in line])
+        found = first_culprit([self._now.pass_rate] * len(line))
         places = cuts(found, boundaries, free, failed=failing is not None)
         start = [line[:place] for place in places]
         if failing is not None and len(start) < free:
             start += self._guesses(failing, free - len(start), {*kept, *start})
         return start
-
-    def _odds(self, change: str) -> float:
-        return self._now.odds.get(change, self._now.pass_rate)
 
     def _line(self, begun: Combination, without: str = "") -> Combination:
         """The combination `begun`, and what can be stacked on it, in order; one change can be left out."""
@@ -131,13 +128,13 @@ class _Planner:
     def _guesses(self, failing: Combination, count: int, known: Collection[Combination]) -> list[Combination]:
         """Up to `count` lines without one change of the failing one: what main will get if that is the culprit."""
         guessed: list[Combination] = []
-        found = first_culprit([self._odds(change) for change in failing])
+        found = first_culprit([self._now.pass_rate] * len(failing))
         by_guilt = sorted(range(len(failing)), key=lambda place: found[place] - found[place + 1])
         each = -(-count // len(failing))
         for place in by_guilt:
             rest = failing[:place] + failing[place + 1 :]
             line = self._line(rest, without=failing[place])
-            more = first_culprit([self._odds(change) for change in line[len(rest) :]])
+            more = first_culprit([self._now.pass_rate] * (len(line) - len(rest)))
             ends = cuts(more, (), each, failed=False) or [0]
             guessed += [line[: len(rest) + end] for end in ends]
         fresh = (one for one in dict.fromkeys(guessed) if one not in known and not self._is_decided(one))
