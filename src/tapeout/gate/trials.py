@@ -23,9 +23,9 @@ from typing import Any, NoReturn, Self
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem, TapeoutError, UsageError
+from tapeout.base.errors import EnvironmentProblem, NotFound, TapeoutError, UsageError
 from tapeout.base.faults import point
-from tapeout.base.proctree import PRCTL, become_subreaper
+from tapeout.base.proctree import PRCTL, become_subreaper, is_alive, start_time
 from tapeout.gate.environment import unavailable
 
 GRACE_SECONDS = 5.0
@@ -86,6 +86,8 @@ class Runs:
         become_subreaper()
         self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # runs of a lander that was killed are dying now
+        _wait_gone(os.read(self._lock, _CHUNK))
+        os.ftruncate(self._lock, 0)
         return self
 
     def __exit__(
@@ -127,6 +129,8 @@ class Runs:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(writing)
         os.set_blocking(reading, False)
+        with contextlib.suppress(NotFound):  # it has ended already
+            os.pwrite(self._lock, f"{pid} {start_time(pid)!r}\n".encode(), os.fstat(self._lock).st_size)
         run = Run(pid, reading, time.monotonic())
         self._going.append(run)
         return run
@@ -156,6 +160,16 @@ class Runs:
             self._called_off.remove(run)
             _bury(run)
         return bool(over)
+
+
+def _wait_gone(listed: bytes) -> None:
+    """Wait until the runs that a dead lander noted are gone: what is being killed lets go of its locks one by one."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    for line in listed.splitlines():
+        pid, _, started = line.partition(b" ")
+        with contextlib.suppress(ValueError):  # a line that was cut off
+            while is_alive(int(pid), float(started)) and time.monotonic() < deadline:
+                time.sleep(0.005)
 
 
 def _signal(run: Run, number: int) -> None:
