@@ -267,7 +267,7 @@ class _Lander:
         """Until a run ends or the set of changes is another one."""
         known = {change.id for change in self._tracker.changes()}
         while True:
-            select.select([bell.fileno(), *self._runs.descriptors()], [], [], LOOK_SECONDS)
+            select.select([bell.fileno(), *self._runs.descriptors()], [], [], self._runs.patience or LOOK_SECONDS)
             self._left_over |= self._runs.reap()
             ended = self._runs.ended()
             for run in ended:

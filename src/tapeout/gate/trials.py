@@ -31,6 +31,9 @@ from tapeout.gate.environment import unavailable
 GRACE_SECONDS = 5.0
 """How long a run that is called off may take to end its check's processes."""
 
+REMIND_SECONDS = 1.0
+"""A run that was called off is asked again after this time: Python loses an exit that is raised within a callback."""
+
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 65536
 _MOST_OPEN = 65536
@@ -57,6 +60,8 @@ class Run:
     begun: float
     """Monotonic, seconds."""
     said: bytearray = field(default_factory=bytearray)
+    reminded: float = 0.0
+    """When it was last asked to end, monotonic."""
 
     def answer(self) -> dict[str, Any] | Unavailable | None:
         """What it announced; None if it ended without a word."""
@@ -139,6 +144,7 @@ class Runs:
         """Ask a run to end; nobody wants its result any more."""
         self._going.remove(run)
         self._called_off.append(run)
+        run.reminded = time.monotonic()
         _signal(run, signal.SIGTERM)
 
     def descriptors(self) -> Iterable[int]:
@@ -154,12 +160,22 @@ class Runs:
         return done
 
     def reap(self) -> bool:
-        """Forget runs that were called off and have ended; whether there were any, which may have left something."""
+        """Forget runs that were called off and have ended, and remind the others; whether one ended, which may have
+        left something."""
         over = [run for run in self._called_off if _is_over(run)]
         for run in over:
             self._called_off.remove(run)
             _bury(run)
+        for run in self._called_off:
+            if time.monotonic() > run.reminded + REMIND_SECONDS:
+                run.reminded = time.monotonic()
+                _signal(run, signal.SIGTERM)
         return bool(over)
+
+    @property
+    def patience(self) -> float | None:
+        """After how many seconds `reap` is to be called again; None if that has time."""
+        return REMIND_SECONDS if self._called_off else None
 
 
 def _wait_gone(listed: bytes) -> None:
