@@ -7,12 +7,15 @@ from tapeout.base.faults import point
 from tapeout.base.git import open_bare
 from tapeout.base.paths import StatePaths
 from tapeout.config import Config
-from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.checks import run_checks
 from tapeout.gate.evidence import Origin, record_of, write_record
 from tapeout.gate.integrity import read_findings
+from tapeout.gate.quarantine import file_flaky
 from tapeout.gate.stacking import Link
+from tapeout.gate.subject import Subject
 from tapeout.gate.target import config_digest
 from tapeout.gate.verdict import Finding, summary
+from tapeout.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Assignment:
     issue: str
     """Of the last change."""
     attempt: str
+    scope: tuple[str, ...]
+    """Globs of what the issues of all changes declare; none if one declares nothing."""
 
 
 def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]:
@@ -42,8 +47,11 @@ def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]
     for link in assignment.links:  # one by one, so that what a person allowed one change is not held against another
         found += read_findings(hub, below, link.commit, assignment.config.gate.tests)
         below = link.commit
-    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch)
+    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, assignment.scope)
     verdict = run_checks(paths, subject, assignment.config, found)
+    if any(result.flaky for result in verdict.results):
+        with Tracker.open(paths, "gate") as tracker:
+            file_flaky(tracker, verdict)
     origin = Origin(tip.change, assignment.issue, assignment.attempt)
     record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)
     record["combination"] = [link.change for link in assignment.links]

@@ -18,6 +18,7 @@ import contextlib
 import select
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pygit2
 
@@ -56,6 +57,9 @@ CANDIDATES = "refs/tapeout/candidates/"
 
 LOOK_SECONDS = 30.0
 """The tracker is looked at at the latest after this time, should a bell ever be lost."""
+
+OF_THE_DIFFERENCE = ("coverage", "duplication", "size", "scope", "commits", "secrets")
+"""Kinds of checks that look at the difference from main, not only at the files."""
 
 MAX_DEATHS = 3
 """So often may the process that judges a change alone die before the change is refused."""
@@ -239,9 +243,15 @@ class _Lander:
                 self._tracker.set_gating(link.change, link.commit)
         point("landing.gating")
         last, target = members[-1], self._target
-        assignment = Assignment(target.main, target.branch, target.config, made, last.issue, last.attempt)
+        assignment = Assignment(
+            target.main, target.branch, target.config, made, last.issue, last.attempt, self._scope(members)
+        )
         self._book.begin(Trial(made, self._runs.start(lambda: judge_candidate(self._paths, assignment))))
         return True
+
+    def _scope(self, members: Iterable[Change]) -> tuple[str, ...]:
+        scopes = [self._tracker.issue(one.issue).scope for one in members]
+        return tuple(glob for scope in scopes for glob in scope) if all(scopes) else ()
 
     def _return(self, unfit: Unfit) -> None:
         if isinstance(unfit.why, MergeConflict):
@@ -314,10 +324,17 @@ class _Lander:
             return
         change, candidate = trial.links[-1].change, trial.links[-1].commit
         self._book.forget(trial.combination, "failed")
+        if trial.landed and self._looks_at_the_difference(trial.summary):
+            return  # it was judged together with others that have landed since: it is judged alone next
         self._tracker.record_verdict(change, candidate, trial.summary)
         point("landing.verdict")
         self._cautious = False
         self._measure()
+
+    def _looks_at_the_difference(self, verdict: Mapping[str, Any]) -> bool:
+        """Whether a check failed that judges all changes of a combination as one, such as their size."""
+        kinds = {check.name: check.kind for check in self._target.config.check}
+        return any(kinds.get(finding["check"]) in OF_THE_DIFFERENCE for finding in verdict["findings"])
 
     def _land(self, trial: Trial, changes: Mapping[str, Change]) -> None:
         """Move main to a combination that passed, unless one of its changes was withdrawn or main has moved."""
