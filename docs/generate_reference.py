@@ -102,7 +102,9 @@ def _argument(action: argparse.Action) -> str:
 
 def configuration_page() -> str:
     """Every field of `tapeout.toml`, from the models."""
-    docs = _field_docs(inspect.getsource(config.tables) + inspect.getsource(config.gate))
+    docs = _field_docs(
+        inspect.getsource(config.tables) + inspect.getsource(config.gate) + inspect.getsource(config.queue)
+    )
     tables: tuple[tuple[str, type[config.Model]], ...] = (
         ("`[project]`", config.ProjectConfig),
         ("`[floor]`", config.FloorConfig),
@@ -111,6 +113,7 @@ def configuration_page() -> str:
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),
         ("`[gate.privileged]`", config.PrivilegedConfig),
+        ("`[queue]`", config.QueueConfig),
     )
     parts = [
         _NOTE + "# `tapeout.toml`",

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
+from tapeout.gate import queuestatus
 from tapeout.gate.prove import Proof
 from tapeout.tracker import model, queries
 from tapeout.tracker.commands import finding, reports
@@ -219,6 +220,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "release": _object({"issue": _text()}),
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
         "status": made.object(status.Status, unproven=_list(_text())),
+        "queue": made.of(queuestatus.QueueStatus),
         "logs": _list({"anyOf": [made.of(model.Event), _FREE]}),
         "doctor": {"anyOf": [
             {"type": "object", "properties": counts, "required": list(counts)},

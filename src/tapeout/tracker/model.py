@@ -240,6 +240,15 @@ class Change(NamedTuple):
     """The tracker's replica that submitted it."""
 
 
+class Decisions(NamedTuple):
+    """What the gate decided lately."""
+
+    landed: int
+    refused: int
+    seconds: tuple[float, ...]
+    """How long gate runs took."""
+
+
 class Event(NamedTuple):
     """One operation of the log, for people: who did what to which issue and when."""
 
