@@ -102,7 +102,9 @@ def _argument(action: argparse.Action) -> str:
 
 def configuration_page() -> str:
     """Every field of `tapeout.toml`, from the models."""
-    docs = _field_docs(inspect.getsource(config.tables) + inspect.getsource(config.gate))
+    docs = _field_docs(
+        inspect.getsource(config.tables) + inspect.getsource(config.gate) + inspect.getsource(config.queue)
+    )
     tables: tuple[tuple[str, type[config.Model]], ...] = (
         ("`[project]`", config.ProjectConfig),
         ("`[floor]`", config.FloorConfig),
@@ -110,6 +112,8 @@ def configuration_page() -> str:
         ("`[agents.NAME]`", config.AgentConfig),
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),
+        ("`[gate.privileged]`", config.PrivilegedConfig),
+        ("`[queue]`", config.QueueConfig),
     )
     parts = [
         _NOTE + "# `tapeout.toml`",
@@ -122,6 +126,8 @@ def configuration_page() -> str:
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, config.Model):
+                continue  # a table of its own
             kind = _kind(model, name)
             given = None if field.is_required() else field.get_default(call_default_factory=True)
             if kind == "size" and isinstance(given, int):

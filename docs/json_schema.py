@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
+from tapeout.gate import queuestatus
 from tapeout.gate.prove import Proof
 from tapeout.tracker import model, queries
 from tapeout.tracker.commands import finding, reports
@@ -158,6 +159,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
             model.Issue,
             state=state,
             **{name: _list(made.of(kind)) for name, kind in issue_lists.items()},
+            permissions=_list(_text()),
             children=_list(_object({"id": _text(), "title": _text(), "state": _text()})),
             progress={
                 "description": "Of its children; null where it has none and is no epic.",
@@ -196,6 +198,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "issue dep add": {"$ref": "#/$defs/link"},
         "issue dep remove": {"$ref": "#/$defs/link"},
         "issue dep list": _list({"$ref": "#/$defs/link"}),
+        "issue allow": _object({"issue": _text(), "permissions": _list(_text())}),
         "issue history": _list(made.of(entries.Entry)),
         "issue blame": made.object(
             entries.Blame, lines=_list(_object({"line": _text(), **_FREE_SETTING}) | {"additionalProperties": True})
@@ -217,6 +220,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "release": _object({"issue": _text()}),
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
         "status": made.object(status.Status, unproven=_list(_text()), sandbox_warning=_text()),
+        "queue": made.of(queuestatus.QueueStatus),
         "logs": _list({"anyOf": [made.of(model.Event), _FREE]}),
         "doctor": {"anyOf": [
             {"type": "object", "properties": counts, "required": list(counts)},

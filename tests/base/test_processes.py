@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -301,3 +302,22 @@ class TestIdentity:
             [sys.executable, "-c", code, str(os.getpid())], capture_output=True, text=True, check=True
         )
         assert float(seen.stdout) == processes.start_time(os.getpid())
+
+
+def test_a_signal_while_a_program_is_started_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may run already when whoever started it does not know its id yet."""
+    os.mkfifo(tmp_path / "fifo")
+    started = processes.start
+
+    def interrupted(*arguments: Any, **settings: Any) -> Any:
+        started(*arguments, **settings)
+        (tmp_path / "fifo").read_text()
+        raise SystemExit(143)
+
+    monkeypatch.setattr(processes, "start", interrupted)
+    script = f"setsid sleep 1000 & echo $! > {tmp_path}/daemon; echo > {tmp_path}/fifo; sleep 1000"
+    with pytest.raises(SystemExit):
+        processes.run_captured(["sh", "-c", script], cwd=str(tmp_path), env={"PATH": os.environ["PATH"]}, timeout=60)
+    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))

@@ -7,6 +7,8 @@ from tests.cli.conftest import Cli
 FORBIDDEN = [
     "issue close ID",
     "issue reopen ID",
+    "issue allow ID tests",
+    "issue allow ID tests --forbid",
     "claim ID",
     "claim --next",
     "release ID --as a-1",

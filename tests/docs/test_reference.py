@@ -104,6 +104,7 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
         assert rows
     for words in (
         ("status",),
+        ("queue",),
         ("graph",),
         ("stats",),
         ("ready",),

@@ -136,18 +136,35 @@ class Site:
     def events(self) -> list[Any]:
         return [event for event in self.tracker.events() if event.kind == "noted"]
 
-    def assert_main_is_validated(self) -> None:
-        """Every commit that the gate put on main carries a passing verdict of exactly its tree and base."""
+    def assert_main_is_validated(self, *, settled: bool = True) -> None:
+        """Main is a commit whose exact tree passed on a base that was main; so was that base, and so on down.
+
+        Args:
+            settled: that merges which landed together with a later one have their notes too; not so right after a kill.
+        """
         hub, commit = self.hub, self.main
         while commit != self.main_at_start:
             found = hub[commit].peel(pygit2.Commit)
             evidence = self.evidence(commit)
             assert evidence is not None, f"{commit} is on main without evidence"
             assert evidence["passed"] is True
-            assert evidence["tree"] == str(found.tree_id)
-            assert evidence["base"] == str(found.parent_ids[0])
-            assert len(found.parent_ids) == 2
-            commit = str(found.parent_ids[0])
+            assert (evidence["candidate"], evidence["tree"]) == (commit, str(found.tree_id))
+            changes = [evidence["change"]]
+            while str(found.parent_ids[0]) != evidence["base"]:  # several changes landed in one move
+                found = hub[found.parent_ids[0]].peel(pygit2.Commit)
+                below = self.evidence(str(found.id))
+                if below is None and not settled:
+                    continue
+                assert below is not None, f"{found.id} is on main without evidence"
+                if below["candidate"] == str(found.id):  # it landed by itself, and the rest of the stack after it
+                    break
+                assert len(found.parent_ids) == 2
+                assert below["candidate"] == commit
+                changes.append(below["change"])
+            else:
+                found = hub[found.parent_ids[0]].peel(pygit2.Commit)
+            assert set(changes) <= set(evidence["combination"])
+            commit = str(found.id)
 
     def close(self) -> None:
         self.tracker.close()

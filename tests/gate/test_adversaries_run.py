@@ -6,6 +6,7 @@ passes when it sees that it is being gated. What gives those away is the change 
 `tests/gate/test_adversaries_change.py`.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tapeout.base.sandbox import Sandbox, available
 from tapeout.base.sandbox.bubblewrap import Bubblewrap
 from tapeout.base.sandbox.landlock import Landlock
 from tapeout.gate import confine
+from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite, needs_bubblewrap
 from tests.gate.site import Site, commit_files, git
 
@@ -56,6 +58,13 @@ def reason(site: Site, files: dict[str, str | None]) -> str:
     assert site.state(change) == "failed"
     assert site.main == site.main_at_start
     return str(site.verdict(change)["reason"])
+
+
+def assert_the_check_passed(site: Site, change: Change) -> None:
+    """The attack ran to its end: whether the change lands, which its files alone may forbid, is another question."""
+    run = site.verdict(change)["run"]
+    record = json.loads(Path(site.paths.evidence, run, "verdict.json").read_text())
+    assert [check["passed"] for check in record["checks"]] == [True]
 
 
 SKIP_WHEN_GATED = """
@@ -226,8 +235,7 @@ def test_nothing_outside_the_checkout_can_be_written(
     change = site.submit_commit(commit, site.main)
     site.run()
     victims.assert_unharmed()
-    assert site.state(change) == "landed"
-    assert len(site.merges_of(change)) == 1
+    assert_the_check_passed(site, change)
 
 
 def test_secrets_are_neither_in_the_environment_nor_in_files(
@@ -301,7 +309,7 @@ def test_filters_hooks_and_submodules_of_the_change_run_nothing(make_site: MakeS
         }
     )
     site.run()
-    assert site.state(change) == "landed"
+    assert_the_check_passed(site, change)
 
 
 @pytest.fixture

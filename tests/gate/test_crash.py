@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tapeout.base.faults import CRASH_VARIABLE
+from tapeout.base.faults import CRASH_VARIABLE, ONCE_VARIABLE
 from tapeout.gate.runs import RUN_VARIABLE
 from tests.gate.conftest import MakeSite, needs_bubblewrap
-from tests.gate.site import ENV, Site
+from tests.gate.site import CONFIG, ENV, Site, commit_files
 
 STEPS = ["candidate", "gating", "checked", "verdict", "noted", "moved", "recorded", "published"]
 PROGRAM = "import sys; from tapeout.gate.job import main; main(*sys.argv[1:])"
@@ -29,7 +29,7 @@ def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: s
     change = site.submit({"a.txt": "x"})
     other = site.submit({"b.txt": "x"})
     assert start_job(site, **{CRASH_VARIABLE: f"landing.{step}"}).wait() == -signal.SIGKILL
-    site.assert_main_is_validated()
+    site.assert_main_is_validated(settled=False)
 
     site.run()
 
@@ -47,14 +47,45 @@ def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: s
     assert (site.root / "b.txt").exists(), "published"
 
 
-@pytest.mark.parametrize("step", ["gating", "noted", "moved"])
-def test_killed_at_the_second_change_the_first_stays_landed(site: Site, step: str) -> None:
-    changes = [site.submit({f"{number}.txt": "x"}) for number in range(2)]
-    assert start_job(site, **{CRASH_VARIABLE: f"landing.{step}:2"}).wait() == -signal.SIGKILL
+@pytest.mark.parametrize(
+    "step", [f"{step}:2" for step in ("candidate", "gating", "checked", "verdict", "noted", "moved")]
+)
+def test_killed_in_the_middle_of_a_queue_what_landed_stays_landed(site: Site, step: str) -> None:
+    good = [site.submit({f"{number}.txt": "x"}) for number in range(2)]
+    bad = site.submit({"bad.txt": "x"})
+    good += [site.submit({f"{number}.txt": "x"}) for number in range(2, 4)]
+    assert start_job(site, **{CRASH_VARIABLE: f"landing.{step}"}).wait() == -signal.SIGKILL
+    site.assert_main_is_validated(settled=False)
     site.run()
-    assert [len(site.merges_of(change)) for change in changes] == [1, 1]
-    assert [site.state(change) for change in changes] == ["landed", "landed"]
+    assert [len(site.merges_of(change)) for change in good] == [1, 1, 1, 1]
+    assert [site.state(change) for change in good] == ["landed"] * 4
+    assert site.state(bad) == "failed"
     site.assert_main_is_validated()
+    landings = [event for event in site.tracker.events() if event.kind == "change-landed"]
+    assert len(landings) == 4
+
+
+@pytest.mark.parametrize("step", ["forked", "judged"])
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_run_that_is_killed_blames_nobody(site: Site, tmp_path: Path, step: str, number: int) -> None:
+    changes = [site.submit({f"{one}.txt": "x"}) for one in range(number)]
+    extra = {CRASH_VARIABLE: f"run.{step}", ONCE_VARIABLE: str(tmp_path / "once")}
+    assert start_job(site, **extra).wait() == 0
+    assert (tmp_path / "once").exists()
+    assert [site.state(change) for change in changes] == ["landed"] * number
+    site.assert_main_is_validated()
+
+
+def test_a_change_of_which_every_run_dies_is_refused_and_the_others_land(site: Site) -> None:
+    """Without a sandbox: in one, a check cannot kill its run."""
+    changes = [site.submit({f"{one}.txt": "x"}) for one in range(2)]
+    killer = site.submit({"killer.txt": "kill -9 $PPID"})
+    config = CONFIG.replace("test -f bad.txt", "test -f killer.txt && kill -9 $PPID; test -f bad.txt")
+    commit_files(site.root, {"tapeout.toml": "[gate]\nsandbox = 'off'\n" + config})
+    assert start_job(site).wait() == 0
+    assert [site.state(change) for change in changes] == ["landed"] * 2
+    assert site.state(killer) == "failed"
+    assert "died" in site.verdict(killer)["reason"]
 
 
 def test_a_bad_change_does_not_land_through_a_crash(site: Site) -> None:

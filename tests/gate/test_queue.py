@@ -214,8 +214,11 @@ class TestLanding:
 
     def test_a_commit_with_one_parent_does_not(self) -> None:
         evidence = {"passed": True, "candidate": "c", "tree": "t", "base": "b", "checks": [{}]}
-        assert objection(evidence, commit="c", tree="t", parents=["b"])
-        assert not objection(evidence, commit="c", tree="t", parents=["b", "x"])
+        assert objection(evidence, commit="c", tree="t", lineage=[["b"]])
+        assert objection(evidence, commit="c", tree="t", lineage=[["a", "x"], ["b"]])
+        assert objection(evidence, commit="c", tree="t", lineage=[["a", "x"], ["other", "y"]])
+        assert not objection(evidence, commit="c", tree="t", lineage=[["b", "x"]])
+        assert not objection(evidence, commit="c", tree="t", lineage=[["a", "x"], ["b", "y"]])
 
     def test_a_base_that_main_left_does_not(self, site: Site) -> None:
         merge, good = self.merge(site)

@@ -1,5 +1,6 @@
 """What the history of an issue tells: values, what was overwritten unseen, undone and lost; and blame."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Sequence
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
-from tapeout.tracker import Draft, Tracker, gitlog
+from tapeout.tracker import Draft, Tracker, gitlog, schema
 from tapeout.tracker.history.entries import BLAMED, Entry, blame, entries
-from tapeout.tracker.history.replay import replay
+from tapeout.tracker.history.replay import LEASE, SETS, replay, total
 from tapeout.tracker.operations import Operation, tick
 from tests.tracker.test_fold import LOG
 from tests.tracker.tools import receive
@@ -207,6 +208,29 @@ def test_blame_has_exactly_the_lines_of_the_current_value(values: list[list[str]
     assert [one.line for one in found.lines] == (final.removesuffix("\n").split("\n") if final else [])
     for one in found.lines:  # who is named did write that line
         assert one.line in texts[int(one.setting.actor.split()[1]) - 2].split("\n")
+
+
+@settings(deadline=None, max_examples=100)
+@given(LOG)
+def test_the_steps_together_make_the_issue(log: Sequence[tuple[str, str, dict[str, object]]]) -> None:
+    operations = [Operation(f"r.{n}", n, "eve", "one", kind, data) for n, (_, kind, data) in enumerate(log, start=1)]
+    with contextlib.closing(schema.in_memory()) as index:
+        steps = replay(operations, index)
+        for name, columns in SETS.items():
+            rows = index.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY {', '.join(columns)}").fetchall()
+            assert total(step.differences[name] for step in steps if name in step.differences) == ([], rows)
+        row = index.execute("SELECT title, body, status, lease_owner FROM issues").fetchone()
+    now: dict[str, object] = {}
+    for step in steps:
+        assert all(now.get(name) == change.old != change.new for name, change in step.changes.items())
+        assert step.lease == now.get(LEASE)
+        now |= {name: change.new for name, change in step.changes.items()}
+        assert step.lease_after == now.get(LEASE)
+    assert (row is None) == (not now)
+    if row is not None:
+        lease = now.get(LEASE)
+        assert row[:3] == (now["title"], now["body"], now["status"])
+        assert row[3] == (lease[0] if isinstance(lease, tuple) else None)
 
 
 @settings(deadline=None, max_examples=60)

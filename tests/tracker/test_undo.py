@@ -14,7 +14,8 @@ from tapeout.base.errors import Conflict, NotAllowed, NotFound, TapeoutError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.history.undo import Act
-from tests.tracker.tools import contents, delete_index
+from tapeout.tracker.operations import Operation
+from tests.tracker.tools import contents, delete_index, receive
 
 DERIVED = ("updated_at", "closed_at", "open_blockers", "not_needed", "lease_expires", "lease_granted", "lease_token")
 
@@ -34,6 +35,23 @@ def state(tracker: Tracker) -> State:
         values["attachments"] = frozenset((one.name, one.blob) for one in tracker.attachments(issue.id))
         found |= {(issue.id, name): value for name, value in values.items() if name not in DERIVED}
     return found
+
+
+def test_what_the_same_actor_did_elsewhere_is_not_undone_here_but_its_undoing_counts(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("one")).id
+    tracker.edit(issue, {"title": "two"})
+    tracker.edit(issue, {"title": "three"})
+    last, before, _ = (act.id for act in tracker.acts())
+    receive(
+        tracker,
+        [Operation("copy.1", 3_000_000_000_000 << 16, "ada", issue, "fields-set", {"title": "two", "undoes": last}, 1)],
+    )
+    receive(
+        tracker, [Operation("else.1", 3_000_000_000_001 << 16, "ada", issue, "labels-changed", {"add": ["api"]}, 1)]
+    )
+    assert next(iter(tracker.acts())).id == before
+    tracker.undo()
+    assert (tracker.issue(issue).title, tracker.issue(issue).labels) == ("one", ("api",))
 
 
 @pytest.fixture

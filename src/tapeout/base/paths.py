@@ -108,6 +108,11 @@ class StatePaths(NamedTuple):
         """Held by the one process that publishes."""
         return os.path.join(self.root, "publish.lock")
 
+    @property
+    def runs_lock(self) -> str:
+        """Held by the process that gates and lands and by each of its gate runs."""
+        return os.path.join(self.root, "runs.lock")
+
 
 def tapeout_home() -> str:
     """`$TAPEOUT_HOME`, else the platform's user state directory for tapeout."""

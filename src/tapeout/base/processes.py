@@ -76,6 +76,9 @@ RUN_VARIABLE = "TAPEOUT_RUN"
 
 _PR_SET_PDEATHSIG = 1
 
+_UNKNOWN = -1
+"""No process has this id."""
+
 
 Watch = Callable[[list[int], int], str]
 """Told the pids of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
@@ -290,25 +293,27 @@ def run_captured(
     begun = time.monotonic()
     run, output = new_id(16), Output(keep)
     _runs.begin()
+    process: subprocess.Popen[bytes] | None = None
+    ended: set[int] = set()
     try:
-        process = start(
-            argv,
-            cwd=cwd,
-            env={**env, RUN_VARIABLE: run},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            before_exec=before_exec,
-            pass_fds=pass_fds,
-        )
-        ended: set[int] = set()
-        asked = _watching(process, run, output, watch, contained)
         try:
-            stopped = follow(process, output, begun + timeout, asked)
-        finally:
-            if contained:
+            process = start(
+                argv,
+                cwd=cwd,
+                env={**env, RUN_VARIABLE: run},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                before_exec=before_exec,
+                pass_fds=pass_fds,
+            )
+            stopped = follow(process, output, begun + timeout, _watching(process, run, output, watch, contained))
+        finally:  # also when a signal ends us while the program is being started: it may run before we know of it
+            root = process.pid if process is not None else _UNKNOWN
+            if contained and process is not None:
                 end_namespace(process)
-            ended = end_found(lambda: _members(process.pid, run), grace=0)
-            process.wait()
+            ended = end_found(lambda: _members(root, run), grace=0)
+            if process is not None:
+                process.wait()
         drain(process, output)
     finally:
         _runs.end()

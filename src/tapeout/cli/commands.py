@@ -49,6 +49,7 @@ COMMANDS = (
     Command("demo", "demo", "see it work: 8 workers, a sample project, no key and no model needed"),
     Command("init", "init", "make a repository ready: finds its checks and writes tapeout.toml"),
     Command("up", "up", "run the floor: workers on all ready issues, landing what passes the gate"),
+    Command("queue", "queue", "the order of the merge queue, what is gated, and why something waits"),
     Command("status", "status", "what runs, waits and needs a person"),
     Command("stop", "stop", "stop the floor; work in progress is saved"),
     Command("logs", "logs", "what happened, to one issue or attempt or all"),

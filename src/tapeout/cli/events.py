@@ -51,6 +51,9 @@ def _change_moved(data: dict[str, Any]) -> str:
 
 
 def _noted(data: dict[str, Any]) -> str:
+    if isinstance(data.get("permissions"), list):
+        note = f" ({data['note']})" if data.get("note") else ""
+        return f"{data['what']} {', '.join(map(str, data['permissions']))}{note}"
     rest = ", ".join(f"{key} {value}" for key, value in data.items() if key != "what")
     return f"{data['what']}{': ' if rest else ''}{rest}"
 

@@ -28,6 +28,7 @@ COMMANDS = (
     _Command(
         "reopen", "issue_edit.add_reopen", "open closed issues again, or let agents retry those that need a person"
     ),
+    _Command("allow", "issue_allow.add_allow", "allow the changes of an issue what the gate refuses otherwise"),
     _Command("comment", "issue_edit.add_comment", "comment on one or many issues"),
     _Command("dep", "issue_dep.add_dep", "dependencies and parents: add, remove, list"),
     _Command("history", "issue_past.add_history", "everything that happened to an issue: who changed what when"),

@@ -46,6 +46,7 @@ def page_data(tracker: Tracker, issue: Issue) -> dict[str, Any]:
         "dependencies": [one._asdict() for one in tracker.dependencies(issue.id)],
         "children": [{"id": child.id, "title": child.title, "state": child.state(now)} for child in children],
         "progress": {"closed": closed, "total": len(children)} if children or issue.type == "epic" else None,
+        "permissions": sorted(tracker.permissions(issue.id)),
         "attachments": [one._asdict() for one in tracker.attachments(issue.id)],
         "comments": [one._asdict() for one in tracker.comments(issue.id)],
         "attempts": [one._asdict() for one in tracker.attempts(issue.id)],
@@ -57,6 +58,8 @@ def _page(data: dict[str, Any]) -> str:
     lines = [f"{data['id']}  {data['title']}", _facts(data)]
     if data["needs_person"]:
         lines.append(f"needs a person: {data['needs_person']}")
+    if data["permissions"]:
+        lines.append(f"allowed: {', '.join(data['permissions'])}")
     if data["not_needed"] and data["status"] == "open":
         lines.append("not needed: it should run only if another issue fails, and that did not fail")
     if data["landed_commit"]:

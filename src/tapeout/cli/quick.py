@@ -115,7 +115,8 @@ class _Reader:
             self._read_many(plain, values)
             return
         needed = sum(not argument.optional for argument in self._positionals)
-        if not needed <= len(plain) <= len(self._positionals):
+        several = any(argument.many for argument in self._positionals)
+        if several or not needed <= len(plain) <= len(self._positionals):
             raise _UnusualError
         for argument, word in zip(self._positionals, plain, strict=False):
             values[argument.dest] = argument.value(word)

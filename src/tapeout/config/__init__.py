@@ -4,7 +4,8 @@ The file that counts is the one on the *target branch*, read from git: a change 
 """
 
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
-from tapeout.config.gate import CheckConfig, GateConfig
+from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
+from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, parse_duration, parse_size
 
@@ -16,7 +17,9 @@ __all__ = [
     "FloorConfig",
     "GateConfig",
     "Model",
+    "PrivilegedConfig",
     "ProjectConfig",
+    "QueueConfig",
     "TrackerConfig",
     "parse_config",
     "parse_duration",

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tapeout.base.errors import UsageError
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
+from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, Name
 
@@ -21,6 +22,7 @@ class Config(Model):
     project: ProjectConfig = ProjectConfig()
     floor: FloorConfig = FloorConfig()
     gate: GateConfig = GateConfig()
+    queue: QueueConfig = QueueConfig()
     tracker: TrackerConfig = TrackerConfig()
     agents: dict[Name, AgentConfig] = Field(default_factory=dict)
     check: Annotated[tuple[CheckConfig, ...], Field(strict=False, min_length=1)]

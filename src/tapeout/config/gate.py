@@ -134,6 +134,56 @@ class CheckConfig(Model):
         return ["sh", "-c", self.run] if isinstance(self.run, str) else list(self.run or ())
 
 
+Rule = Literal["person", "allow"]
+
+
+class PrivilegedConfig(Model):
+    """`[gate.privileged]`: what a change may do by itself (`allow`), and what needs a person (`person`)."""
+
+    tests: Rule = "person"
+    """Removing, skipping or weakening tests, and tests that fail as they are on the target branch."""
+
+    suppressions: Rule = "person"
+    """`noqa`, `type: ignore`, `eslint-disable`, `#[allow]`, tests skipped from the start, lowered thresholds."""
+
+    gate: Rule = "person"
+    """`tapeout.toml`, and programs of the repository that a check runs."""
+
+    ci: Rule = "person"
+    """Workflows of continuous integration, code owners."""
+
+    hooks: Rule = "person"
+    """Git hooks, pre-commit configuration, filters and drivers in `.gitattributes`, submodules."""
+
+    rules: Rule = "person"
+    """What agents are told: `AGENTS.md`, `CLAUDE.md`, `.agents/` and the like."""
+
+    startup: Rule = "person"
+    """Code that runs before or around all tests: `sitecustomize.py`, `*.pth`, modules that shadow a tool's; in
+    `conftest.py` hooks, fixtures that every test gets and code that runs at import. Other fixtures are free."""
+
+    tools: Rule = "person"
+    """Configuration of test runners, linters and type checkers."""
+
+    build: Rule = "person"
+    """Build scripts, scripts of `package.json` that exist, Makefile targets that a check calls."""
+
+    dependencies: Rule = "allow"
+    """Dependencies and lock files."""
+
+    files: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Globs of further files that need a person."""
+
+    tree: Rule = "person"
+    """Look-alike paths, links that lead out of the repository, names that git or another system treats differently."""
+
+    text: Rule = "person"
+    """Invisible characters, and words of look-alike letters, in source text."""
+
+    commits: Rule = "person"
+    """Rewritten history, `Tapeout-` trailers, commits under the gate's own name."""
+
+
 class GateConfig(Model):
     """`[gate]`"""
 
@@ -187,6 +237,12 @@ class GateConfig(Model):
 
     output: Size = 1024**3
     """How much a check may print."""
+
+    privileged: PrivilegedConfig = PrivilegedConfig()
+    """The table `[gate.privileged]`."""
+
+    bug_tests: bool = True
+    """Tests that a change for an issue of type `bug` adds must fail without the change."""
 
 
 def problem_of_needs(checks: Sequence[CheckConfig]) -> str:

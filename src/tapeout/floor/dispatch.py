@@ -1,8 +1,9 @@
 """What to start next: a pure function from what the tracker says to a plan."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tapeout.floor.overlap import in_starting_order
 from tapeout.tracker.model import Attempt, Issue
 
 MAX_FAILURES = 3
@@ -38,6 +39,10 @@ class Snapshot:
     queue_stopped: str | None
     """Why the queue is stopped, or None."""
     stopping: bool
+    scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Declared scopes of the issues that are worked on or wait in the queue."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """How often later issues were started before one whose scope overlaps with what is worked on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Plan:
     """Start the process that gates and lands."""
     idle: bool = False
     """Nothing runs and nothing can be started: only time or a person can change that."""
+    passed_over: tuple[str, ...] = ()
+    """Issues before which others are started, because their scope overlaps with what is worked on."""
 
 
 def plan_dispatch(now: Snapshot) -> Plan:
@@ -66,9 +73,9 @@ def plan_dispatch(now: Snapshot) -> Plan:
     gated = works and (now.queued > 0 or now.publish_due)
     gate = gated and not now.gate_runs
     free = now.slots - len(reported - lost) - len(starting)
-    start = _startable(now, starting)[: max(0, free)] if works else ()
+    start, passed_over = _to_start(now, starting, max(0, free) if works else 0)
     waits = bool(starting or reported - lost or now.gate_runs or gated)
-    return Plan(start, dead, gate, idle=not (start or dead or gate or waits))
+    return Plan(start, dead, gate, idle=not (start or dead or gate or waits), passed_over=passed_over)
 
 
 def _has_process(now: Snapshot, attempt: str) -> bool:
@@ -76,6 +83,8 @@ def _has_process(now: Snapshot, attempt: str) -> bool:
     return attempt in now.jobs or SALVAGE + attempt in now.jobs
 
 
-def _startable(now: Snapshot, starting: Mapping[str, str]) -> tuple[Issue, ...]:
+def _to_start(now: Snapshot, starting: Mapping[str, str], count: int) -> tuple[tuple[Issue, ...], tuple[str, ...]]:
     busy = {attempt.issue for attempt in now.running} | set(starting.values())
-    return tuple(issue for issue in now.ready if issue.id not in busy)
+    ready = [issue for issue in now.ready if issue.id not in busy]
+    start, passed_over = in_starting_order(ready, now.scopes.values(), now.passed_over, count)
+    return tuple(start), tuple(passed_over)

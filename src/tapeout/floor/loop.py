@@ -23,6 +23,7 @@ from tapeout.base.paths import Repository, StatePaths
 from tapeout.engine import Executor, Job, Running
 from tapeout.engine.local import LocalExecutor
 from tapeout.floor.dispatch import MAX_FAILURES, SALVAGE, Plan, Snapshot, plan_dispatch
+from tapeout.floor.overlap import LOOK_AHEAD
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Attempt, Change, Issue
@@ -71,6 +72,8 @@ class _State:
     """Issue whose change was refused because the gate died of it; nothing was decided since."""
     gate_began_with: frozenset[str] = frozenset()
     """What there was for the gate to do when it was started."""
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """As in `Snapshot`."""
     stopping: bool = False
     asked_to_stop: bool = False
 
@@ -130,7 +133,7 @@ class Floor:
         jobs = self._executor.running()
         return Snapshot(
             slots=self._settings.workers,
-            ready=tracker.ready(limit=self._settings.workers + len(running)),
+            ready=tracker.ready(limit=self._settings.workers + len(running) + LOOK_AHEAD),
             running=running,
             jobs=frozenset(jobs),
             starting=dict(state.starting),
@@ -140,7 +143,14 @@ class Floor:
             gate_runs=GATE_JOB in jobs,
             queue_stopped=tracker.queue_stopped(),
             stopping=state.stopping,
+            scopes={one: tracker.issue(one).scope for one in self._worked_on(running)},
+            passed_over=state.passed_over,
         )
+
+    def _worked_on(self, running: list[Attempt]) -> set[str]:
+        """Issues with an attempt, or with a change that waits to land."""
+        queued = {change.issue for change in self._tracker.changes()}
+        return queued | {attempt.issue for attempt in running} | set(self._state.starting.values())
 
     async def _perform(self, plan: Plan) -> None:
         settings = self._settings
@@ -149,7 +159,10 @@ class Floor:
             by_person = "yes" if self._state.stopping else ""
             words = (state_root, settings.branch, attempt.id, by_person)
             await self._executor.submit(Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", words))
+        for passed in plan.passed_over:
+            self._state.passed_over[passed] = self._state.passed_over.get(passed, 0) + 1
         for issue in plan.start:
+            self._state.passed_over.pop(issue.id, None)
             await self._start_worker(issue)
         if plan.gate:
             self._state.gate_began_with = self._for_the_gate()
@@ -263,7 +276,7 @@ class Floor:
         if state.gate_deaths < MAX_FAILURES:
             return
         judged = self._tracker.changes(("gating",))
-        if judged and state.gate_killer in (None, judged[0].issue):
+        if len(judged) == 1 and state.gate_killer in (None, judged[0].issue):
             state.gate_deaths, state.gate_killer = 0, judged[0].issue
             self._refuse_killer(judged[0])
         else:  # without a change, or of another one too: the machine is at fault

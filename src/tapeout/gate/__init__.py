@@ -15,9 +15,8 @@ What may go wrong: everything that a check can do (fail, hang, crash, test nothi
 sees, leave processes); two queues at once; a kill at any step; main moving meanwhile; a full disk or a missing program,
 which is the machine's fault (`GateUnavailable`) and stops the queue without blaming a change.
 
-Not protected, and known: a change may weaken a tool's own configuration (a linter's rule, a test runner's options),
-or the body of a test that it keeps by name. Files kept by Git LFS are checked out as pointers, submodules as empty
-folders.
+Not protected, and known: what `integrity` says about itself. Files kept by Git LFS are checked out as pointers,
+submodules as empty folders.
 """
 
 from tapeout.gate.confine import sandbox_warning

@@ -1,45 +1,69 @@
-"""The merge queue: one change after the other is merged, gated and landed, by one process at a time.
+"""The merge queue: combinations of changes are merged, gated in parallel and landed, by one process at a time.
+
+What to do next is decided by `queue.plan`, a pure function; this is the shell around it.
 
 What may go wrong, and how it is met:
 - The process is killed anywhere: every step is durable before the next, and `reconcile` goes on from what git says.
 - Two are started: the second finds the lock taken and leaves. The first looks once more after it let go of the lock,
   so a change that came in between is not left lying.
-- Main moves while a candidate is gated: the compare-and-swap fails and the change is merged and gated again.
-- The change is withdrawn meanwhile: the tracker refuses the next step, and nothing lands.
-- The machine is at fault: the change goes back, the queue stops with the reason, nobody is blamed.
+- Main moves while candidates are gated: the compare-and-swap fails, and all candidates are made again.
+- A change is withdrawn meanwhile: runs that contain it are called off, the tracker refuses its next step.
+- A run's process dies: its combination is judged in smaller ones; a change whose runs die again and again is refused.
+- The lander itself died: its successor judges one change at a time until the first is decided, so that it is known who
+  is to blame should that happen again.
+- The machine is at fault: the changes go back, the queue stops with the reason, nobody is blamed.
 """
 
 import contextlib
+import select
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageError
+from tapeout.base.errors import EnvironmentProblem, NotAllowed, UsageError
 from tapeout.base.faults import point
 from tapeout.base.git import move_ref, open_bare, resolve
 from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
 from tapeout.config import Config
-from tapeout.gate.candidate import Candidate, MergeConflict, candidate_message, make_candidate
-from tapeout.gate.checks import Subject, run_checks
-from tapeout.gate.environment import unavailable
-from tapeout.gate.evidence import Origin, Record, attach, record_of, write_record
+from tapeout.gate.aftermath import Aftermath, record_for
+from tapeout.gate.candidate import MergeConflict, candidate_message
+from tapeout.gate.environment import GateUnavailable, unavailable
+from tapeout.gate.evidence import Record, attach
 from tapeout.gate.hub import adopt, hub_branch
-from tapeout.gate.integrity import read_findings
+from tapeout.gate.integrity import Part
+from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
-from tapeout.gate.quarantine import file_flaky
-from tapeout.gate.reconcile import reconcile
-from tapeout.gate.runs import try_lock
-from tapeout.gate.target import config_digest, load_config
+from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pass_rate, plan
+from tapeout.gate.queuestatus import MEASURED, slots_of
+from tapeout.gate.queueview import write_view
+from tapeout.gate.reconcile import reconcile, settle
+from tapeout.gate.runs import sweep, try_lock
+from tapeout.gate.stacking import Link, Stack, Unfit, judges_later_ones
+from tapeout.gate.target import load_config
+from tapeout.gate.trialbook import Book, Trial
+from tapeout.gate.trials import Runs
 from tapeout.gate.verdict import Finding, Verdict, summary
 from tapeout.tracker import Tracker
+from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import OPEN_CHANGE_STATES, Change
 
 ACTOR = "gate"
 
 CANDIDATES = "refs/tapeout/candidates/"
+
+LOOK_SECONDS = 30.0
+"""The tracker is looked at at the latest after this time, should a bell ever be lost."""
+
+OF_THE_DIFFERENCE = ("coverage", "duplication", "size", "scope", "commits", "secrets")
+"""Kinds of checks that look at the difference from main, not only at the files."""
+
+MAX_DEATHS = 3
+"""So often may the process that judges a change alone die before the change is refused."""
 
 
 def run_queue(paths: StatePaths, repository: Repository) -> None:
@@ -77,28 +101,41 @@ class _Lander:
         self._repository = repository
         self._tracker = tracker
         self._told_diverged: str | None = None
+        self._clashes: set[Clash] = set()
+        self._deaths: dict[str, int] = {}
+        self._cautious = False
+        self._aftermath = Aftermath(paths, repository, tracker)
+        self._left_over = False
+        self._edits_gate: dict[str, bool] = {}
+        self._priorities: dict[str, int] = {}
 
     def run(self) -> None:
         """Until the queue is empty or stopped."""
         try:
-            target = self._target()
-            reconcile(self._paths, self._tracker, self._hub, target.main)
-            publish(self._paths, self._repository, target.config, self._tracker, quiet=True)
-            while queued := self._tracker.changes(("queued",)):
-                self._process(queued[0], self._target())
+            with Runs(self._paths.runs_lock) as runs, Doorbell(self._paths.bells) as bell:
+                self._target = self._look()
+                self._cautious = bool(reconcile(self._paths, self._tracker, self._hub, self._target.main))
+                publish(self._paths, self._repository, self._target.config, self._tracker, quiet=True)
+                self._runs = runs
+                self._measure()
+                self._renew()
+                while self._step(bell):
+                    pass
         except (EnvironmentProblem, UsageError, OSError, pygit2.GitError) as error:
             self._stop(error)
+        finally:
+            sweep(self._paths)
+            write_view(self._paths, None)
 
     def _stop(self, error: Exception) -> None:
         """The machine or the configuration is at fault: whatever was under way waits."""
         translated = unavailable("work on the queue", error) or error
-        for change in self._tracker.changes(("gating", "passed")):
-            self._tracker.requeue(change.id)
+        self._requeue(change.id for change in self._tracker.changes(("gating", "passed")))
         message = getattr(translated, "message", str(translated))
         hint = getattr(translated, "hint", None)
         self._tracker.stop_queue(f"{message} ({hint})" if hint else message)
 
-    def _target(self) -> _Target:
+    def _look(self) -> _Target:
         """The target branch, after adopting what people committed to it."""
         self._hub = open_bare(self._paths.hub)
         branch = hub_branch(self._hub)
@@ -110,75 +147,266 @@ class _Lander:
         self._told_diverged = found.diverged
         return _Target(branch, found.main, load_config(self._hub, found.main))
 
-    def _process(self, change: Change, target: _Target) -> None:
+    def _renew(self) -> None:
+        """Nothing is known about combinations on this main."""
+        self._stack = Stack(self._hub, self._target.main)
+        self._priorities.clear()
+        self._book = Book()
+        self._clashes.clear()
+
+    def _step(self, bell: Doorbell) -> bool:
+        """Look, decide, and do it; wait if there was nothing to do. False once the queue is empty."""
+        bell.clear()
+        found = self._look()
+        if found.main != self._target.main:
+            for trial in self._book.running():
+                self._runs.call_off(trial.run)
+            self._target = found
+            self._renew()
+        landed = self._aftermath.changes()
+        changes = {change.id: change for change in self._tracker.changes() if change.id not in landed}
+        if not changes:
+            self._aftermath.finish(self._hub, self._target.config)
+            return False
+        now = plan(self._situation(changes))
+        if self._perform(now, changes):
+            return True
+        self._show(changes)
+        # What is not urgent is done while gate runs go on.
+        if self._aftermath.finish(self._hub, self._target.config):
+            self._measure()
+        elif self._book.running():
+            self._sweep()
+            self._wait(bell)
+        return True
+
+    def _situation(self, changes: Mapping[str, Change]) -> Situation:
+        config = self._target.config.queue
+        waiting = tuple(
+            Waiting(one.id, self._priority(one), one.submitted_at, self._must_be_last(one)) for one in changes.values()
+        )
+        return Situation(
+            waiting=waiting,
+            slots=1 if self._cautious else slots_of(config),
+            pass_rate=self._pass_rate,
+            aging=config.aging,
+            running=self._book.combinations("running"),
+            passed=self._book.combinations("passed"),
+            failed=self._book.combinations("failed"),
+            clashes=tuple(self._clashes),
+            most=1 if self._cautious else Situation.most,
+        )
+
+    def _priority(self, change: Change) -> int:
+        if change.id not in self._priorities:
+            self._priorities[change.id] = self._tracker.issue(change.issue).priority
+        return self._priorities[change.id]
+
+    def _must_be_last(self, change: Change) -> bool:
+        if change.id not in self._edits_gate:
+            self._edits_gate[change.id] = judges_later_ones(self._hub, change)
+        return self._edits_gate[change.id]
+
+    def _perform(self, now: Plan, changes: Mapping[str, Change]) -> bool:
+        """Whether there is something new to decide upon."""
         try:
-            self._gate_and_land(change, target)
+            if now.land is not None:
+                self._land(self._book.trial(now.land, "passed"), changes)
+                return True
+            if now.refuse is not None:
+                self._refuse(self._book.trial((now.refuse,), "failed"))
+                return True
+            for combination in now.cancel:
+                self._runs.call_off(self._book.forget(combination, "running").run)
+            started = [self._start(combination, changes) for combination in now.start]
+            return not all(started)
         except NotAllowed as error:
             # Withdrawn or closed meanwhile: then it is out of the queue, and nothing is wrong.
-            if self._tracker.change(change.id).state in OPEN_CHANGE_STATES:
+            if all(self._tracker.change(one).state in OPEN_CHANGE_STATES for one in changes):
                 raise EnvironmentProblem(error.message) from error
+            return True
 
-    def _gate_and_land(self, change: Change, target: _Target) -> None:
-        message = candidate_message(self._tracker.issue(change.issue), change)
-        try:
-            made = make_candidate(self._hub, target.main, change.commit, message)
-        except NotFound as error:
-            self._refuse(change, target, error.message)
+    def _start(self, combination: Combination, changes: Mapping[str, Change]) -> bool:
+        """Merge and begin to gate a combination; False if that cannot be, which is new knowledge."""
+        members = [changes[one] for one in combination]
+        messages = {one.id: candidate_message(self._tracker.issue(one.issue), one) for one in members}
+        made = self._stack.build(members, messages)
+        if isinstance(made, Unfit):
+            self._return(made)
+            return False
+        if isinstance(made, frozenset):
+            self._clashes.add(made)
+            return False
+        self._keep(made[-1])
+        point("landing.candidate")
+        for link in made:
+            if changes[link.change].state == "queued" and self._tracker.change(link.change).state == "queued":
+                self._tracker.set_gating(link.change, link.commit)
+        point("landing.gating")
+        last, target = members[-1], self._target
+        assignment = Assignment(
+            target.main,
+            target.branch,
+            target.config,
+            made,
+            self._parts(members, made),
+            last.issue,
+            last.attempt,
+            self._scope(members),
+        )
+        self._book.begin(Trial(made, self._runs.start(lambda: judge_candidate(self._paths, assignment))))
+        return True
+
+    def _scope(self, members: Iterable[Change]) -> tuple[str, ...]:
+        scopes = [self._tracker.issue(one.issue).scope for one in members]
+        return tuple(glob for scope in scopes for glob in scope) if all(scopes) else ()
+
+    def _return(self, unfit: Unfit) -> None:
+        if isinstance(unfit.why, MergeConflict):
+            self._tracker.record_conflict(unfit.change, unfit.why.paths)
             return
-        if isinstance(made, MergeConflict):
-            self._tracker.record_conflict(change.id, made.paths)
-        elif isinstance(made, Candidate):
-            self._keep(change, made.commit)
-            point("landing.candidate")
-            self._tracker.set_gating(change.id, made.commit)
-            point("landing.gating")
-            record = self._judge(change, target, made.commit)
-            if record is not None:
-                self._land(change, target, made.commit, record)
-        else:
-            self._refuse(change, target, made.reason)
+        self._refuse_without_run(unfit.change, Finding("change", unfit.why.reason))
 
-    def _keep(self, change: Change, candidate: str) -> None:
+    def _refuse_without_run(self, change: str, finding: Finding) -> None:
+        """A failed verdict about a change of which no candidate can be made or judged."""
+        found = (finding,)
+        verdict = Verdict("", "", self._target.main, "", passed=False, results=(), findings=found, seconds=0.0)
+        if self._tracker.change(change).state == "queued":
+            self._tracker.set_gating(change, "")
+        self._tracker.record_verdict(change, "", summary(verdict))
+
+    def _keep(self, tip: Link) -> None:
         """A ref for the candidate, so that whoever asks later finds what was gated."""
-        ref = CANDIDATES + change.id
-        while not move_ref(self._hub, ref, candidate, resolve(self._hub, ref)):
+        ref = CANDIDATES + tip.change
+        while (there := resolve(self._hub, ref)) != tip.commit and not move_ref(self._hub, ref, tip.commit, there):
             pass
 
-    def _judge(self, change: Change, target: _Target, candidate: str) -> Record | None:
-        """Run the gate on the candidate and tell the tracker; the record to attach if it passed."""
-        found = read_findings(self._hub, target.main, candidate, target.config.gate.tests)
-        subject = Subject(self._paths.hub, candidate, target.main, target.branch, change.issue)
-        verdict = run_checks(self._paths, subject, target.config, found)
-        point("landing.checked")
-        file_flaky(self._tracker, verdict)
-        record = self._store(change, target, verdict)
-        self._tracker.record_verdict(change.id, candidate, summary(verdict))
-        point("landing.verdict")
-        return record if verdict.passed else None
+    def _parts(self, members: Sequence[Change], links: Sequence[Link]) -> tuple[Part, ...]:
+        """Each change apart, so that what a person allowed one of them is not held against another."""
+        below, parts = self._target.main, list[Part]()
+        for change, link in zip(members, links, strict=True):
+            issue = self._tracker.issue(change.issue)
+            bases = [attempt.base for attempt in self._tracker.attempts(change.issue) if attempt.base]
+            parts.append(
+                Part(
+                    base=below,
+                    commit=link.commit,
+                    head=change.commit,
+                    target=self._target.main,
+                    begun=(*bases, change.base),
+                    granted=self._tracker.permissions(change.issue),
+                    is_bug=issue.type == "bug",
+                )
+            )
+            below = link.commit
+        return tuple(parts)
 
-    def _store(self, change: Change, target: _Target, verdict: Verdict) -> Record:
-        origin = Origin(change.id, change.issue, change.attempt)
-        record = record_of(verdict, target.config, config_digest(self._hub, target.main), origin)
-        write_record(self._paths, record)
-        return record
+    def _wait(self, bell: Doorbell) -> None:
+        """Until a run ends or the set of changes is another one."""
+        known = {change.id for change in self._tracker.changes()}
+        while True:
+            select.select([bell.fileno(), *self._runs.descriptors()], [], [], self._runs.patience or LOOK_SECONDS)
+            self._left_over |= self._runs.reap()
+            ended = self._runs.ended()
+            for run in ended:
+                self._note_end(self._book.of_run(run.pid))
+            bell.clear()
+            if ended or {change.id for change in self._tracker.changes()} != known:
+                return
 
-    def _refuse(self, change: Change, target: _Target, reason: str) -> None:
-        """A failed verdict about a change of which no candidate can be made."""
-        findings = (Finding("change", reason),)
-        verdict = Verdict("", "", target.main, "", passed=False, results=(), findings=findings, seconds=0.0)
-        self._tracker.set_gating(change.id, "")
-        self._tracker.record_verdict(change.id, "", summary(verdict))
+    def _sweep(self) -> None:
+        """A run that is called off may be interrupted while it cleans up."""
+        if self._runs.reap() or self._left_over:
+            sweep(self._paths)
+            self._left_over = False
 
-    def _land(self, change: Change, target: _Target, candidate: str, record: Record) -> None:
-        attach(self._hub, candidate, record)
-        point("landing.noted")
-        if self._tracker.change(change.id).state != "passed":
+    def _note_end(self, trial: Trial) -> None:
+        answer = trial.run.answer()
+        if isinstance(answer, dict):
+            point("landing.checked")
+            self._book.note(trial, answer)
+        elif answer is not None:
+            raise GateUnavailable(answer.message, hint=answer.hint)
+        else:
+            self._note_death(trial)
+
+    def _note_death(self, trial: Trial) -> None:
+        """A run that ended without a word: who is to blame is found out as with any failure, but of one that was judged
+        alone it takes several deaths."""
+        members = trial.combination
+        sweep(self._paths)
+        if len(members) > 1:
+            self._book.note(trial, None)
             return
-        if not land(self._hub, target.branch, candidate):
-            self._tracker.requeue(change.id)
+        self._book.forget(members, "running")
+        deaths = self._deaths[members[0]] = self._deaths.get(members[0], 0) + 1
+        if deaths >= MAX_DEATHS:
+            reason = f"the gate's process died {deaths} times while it judged this change"
+            self._refuse_without_run(members[0], Finding("gate", reason))
+
+    def _refuse(self, trial: Trial) -> None:
+        """The culprit, alone on main."""
+        if trial.summary is None:  # its runs died, but never yet when it was alone
+            self._book.forget(trial.combination, "failed")
+            self._deaths[trial.combination[0]] = 1
+            return
+        change, candidate = trial.links[-1].change, trial.links[-1].commit
+        self._book.forget(trial.combination, "failed")
+        if trial.landed and self._looks_at_the_difference(trial.summary):
+            return  # it was judged together with others that have landed since: it is judged alone next
+        self._tracker.record_verdict(change, candidate, trial.summary)
+        point("landing.verdict")
+        self._cautious = False
+        self._measure()
+
+    def _looks_at_the_difference(self, verdict: Mapping[str, Any]) -> bool:
+        """Whether a check failed that judges all changes of a combination as one, such as their size."""
+        kinds = {check.name: check.kind for check in self._target.config.check}
+        return any(kinds.get(finding["check"]) in OF_THE_DIFFERENCE for finding in verdict["findings"])
+
+    def _land(self, trial: Trial, changes: Mapping[str, Change]) -> None:
+        """Move main to a combination that passed, unless one of its changes was withdrawn or main has moved."""
+        links, tip = trial.open_links, trial.links[-1].commit
+        self._book.forget(trial.combination, "passed")
+        try:
+            record = self._record_pass(trial, changes)
+            point("landing.noted")
+            going = all(self._tracker.change(link.change).state == "passed" for link in links)
+            landed = going and land(self._hub, self._target.branch, tip)
+        except NotAllowed:
+            self._requeue(link.change for link in links)
+            raise
+        if not landed:
+            self._requeue(link.change for link in links)
             return
         point("landing.moved")
-        self._tracker.record_landed(change.id, candidate)
-        point("landing.recorded")
-        publish(self._paths, self._repository, target.config, self._tracker)
-        point("landing.published")
+        self._aftermath.add(links, changes, record)
+        self._target = _Target(self._target.branch, tip, load_config(self._hub, tip))
+        self._stack = self._stack.on(tip)
+        for run in self._book.move_on(links):
+            self._runs.call_off(run)
+        self._cautious = False
+
+    def _record_pass(self, trial: Trial, changes: Mapping[str, Change]) -> Record:
+        """Tell the tracker of every change, and attach the evidence to the commit that main is about to move to."""
+        assert trial.summary is not None
+        for link in trial.open_links:
+            self._tracker.record_verdict(link.change, link.commit, trial.summary)
+            point("landing.verdict")
+        record, tip = trial.record(self._paths), trial.links[-1]
+        attach(self._hub, tip.commit, record_for(record, changes[tip.change]))
+        return record
+
+    def _requeue(self, changes: Iterable[str]) -> None:
+        """Back into the queue with those that were on their way; those that main contains have landed."""
+        hub = open_bare(self._paths.hub)
+        main = resolve(hub, f"refs/heads/{hub_branch(hub)}") or ""
+        for change in changes:
+            settle(self._tracker, hub, main, self._tracker.change(change))
+
+    def _measure(self) -> None:
+        recent = self._tracker.decided(MEASURED)
+        self._pass_rate = pass_rate(recent.landed, recent.refused)
+
+    def _show(self, changes: Mapping[str, Change]) -> None:
+        write_view(self._paths, self._book.view(self._target.main, self._clashes, tuple(changes)))

@@ -28,9 +28,17 @@ def try_lock(path: str) -> Iterator[bool]:
     """Hold an exclusive lock on a file for the block, or learn at once that somebody else does."""
     descriptor = _open(path)
     try:
-        yield _lock(descriptor)
+        yield _lock(descriptor) and _is_at(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether the open file is still there under its name: a lock on a file that was swept locks nobody out."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def wait_unlocked(path: str) -> None:
@@ -60,25 +68,28 @@ def _lock(descriptor: int) -> bool:
 @contextlib.contextmanager
 def run_folder(paths: StatePaths) -> Iterator[tuple[str, str]]:
     """A new run's id and its private folder, which is gone after the block."""
-    run = new_id()
-    folder = os.path.join(paths.gate, run)
-    with try_lock(folder + _LOCK):
-        os.mkdir(folder, 0o700)
-        try:
-            yield run, folder
-        finally:
-            remove_tree(folder)
-            remove_tree(folder + _LOCK)
+    while True:
+        run = new_id()
+        folder = os.path.join(paths.gate, run)
+        with try_lock(folder + _LOCK) as free:
+            if not free:  # swept between its making and its locking
+                continue
+            os.mkdir(folder, 0o700)
+            try:
+                yield run, folder
+            finally:
+                remove_tree(folder)
+                remove_tree(folder + _LOCK)
+            return
 
 
 def sweep(paths: StatePaths) -> list[str]:
     """Remove what dead runs left, their processes first; returns the ids of these runs."""
     swept = []
-    for entry in sorted(_entries(paths.gate)):
+    for entry in sorted({name.removesuffix(_LOCK) for name in _entries(paths.gate)}):
         folder = os.path.join(paths.gate, entry)
-        if entry.endswith(_LOCK) or not os.path.isdir(folder):
-            continue
-        # A run makes its folder while it holds the lock, so a folder whose lock is free is a dead run's.
+        # A run makes its folder while it holds the lock, so one whose lock is free is a dead run's. One that died
+        # while it ended has only its lock left.
         with try_lock(folder + _LOCK) as free:
             if free:
                 end_marked(RUN_VARIABLE, entry)

@@ -57,6 +57,7 @@ from tapeout.tracker.commands.edits import EditCommands
 from tapeout.tracker.commands.finding import FindCommands
 from tapeout.tracker.commands.issues import IssueCommands
 from tapeout.tracker.commands.past import PastCommands
+from tapeout.tracker.commands.permissions import PermissionCommands
 from tapeout.tracker.commands.reports import ReportCommands
 from tapeout.tracker.commands.transfers import TransferCommands
 from tapeout.tracker.fields import Draft
@@ -78,6 +79,7 @@ class Tracker(
     PastCommands,
     AttemptCommands,
     ChangeCommands,
+    PermissionCommands,
     FindCommands,
     ReportCommands,
     TransferCommands,

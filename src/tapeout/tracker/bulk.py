@@ -8,6 +8,7 @@ import contextlib
 import gc
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from tapeout.base.sqlite import sqlite3
@@ -105,7 +106,7 @@ def apply_log(connection: sqlite3.Connection, operations: Sequence[Operation]) -
         operations: in the order of the fold.
     """
     # Issue by issue: rows next to each other in a table are written next to each other in time.
-    for chunk in _chunks(sorted(operations, key=lambda operation: operation.issue)):
+    for chunk in _chunks(sorted(operations, key=attrgetter("issue"))):
         connection.execute("SAVEPOINT chunk")
         try:
             for operation in chunk:

@@ -11,7 +11,7 @@ afterwards (`waiting`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
@@ -82,19 +82,20 @@ def depends_on_lease(connection: sqlite3.Connection, operation: Operation) -> bo
     return row is not None and row[0] is not None
 
 
+_optional_text = values.optional(values.text)
+
+
 def _created(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
-    columns = {name: values.FIELDS[name](data[name]) for name in data if name in values.FIELDS}
+    columns = _columns(data)
     when = operation.happened_at
-    names = "".join(f", {name}" for name in columns)
+    names = ", ".join(("id, created_by, created_at, created_clock, updated_at", *columns))
     connection.execute(
-        f"INSERT OR IGNORE INTO issues(id, created_by, created_at, created_clock, updated_at{names})"
-        f" VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
+        f"INSERT OR IGNORE INTO issues({names}) VALUES (?, ?, ?, ?, ?{', ?' * len(columns)})",
         (values.name(operation.issue), operation.author, when, operation.clock, when, *columns.values()),
     )
     if "labels" in data:
-        rows = [(operation.issue, values.text(label)) for label in data["labels"]]
-        connection.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", rows)
+        _insert_labels(connection, operation.issue, data["labels"])
     for target, kind in data.get("dependencies", ()):
         _insert_dependency(connection, operation, target, kind)
 
@@ -110,16 +111,25 @@ def _set(connection: sqlite3.Connection, operation: Operation, **columns: Any) -
 
 
 def _fields_set(connection: sqlite3.Connection, operation: Operation) -> None:
-    columns = {name: values.FIELDS[name](value) for name, value in operation.data.items() if name in values.FIELDS}
-    _set(connection, operation, **columns)
+    _set(connection, operation, **_columns(operation.data))
+
+
+def _columns(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an issue among an operation's data."""
+    fields = values.FIELDS
+    return {name: fields[name](value) for name, value in data.items() if name in fields}
 
 
 def _labels_changed(connection: sqlite3.Connection, operation: Operation) -> None:
     for label in operation.data.get("remove", ()):
         connection.execute("DELETE FROM labels WHERE issue = ? AND label = ?", (operation.issue, values.text(label)))
-    for label in operation.data.get("add", ()):
-        connection.execute("INSERT OR IGNORE INTO labels VALUES (?, ?)", (operation.issue, values.text(label)))
+    _insert_labels(connection, operation.issue, operation.data.get("add", ()))
     _set(connection, operation)
+
+
+def _insert_labels(connection: sqlite3.Connection, issue: str, labels: Iterable[Any]) -> None:
+    rows = [(issue, values.text(label)) for label in labels]
+    connection.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", rows)
 
 
 def _insert_dependency(connection: sqlite3.Connection, operation: Operation, target: str, kind: str) -> None:
@@ -194,7 +204,7 @@ def _closed(connection: sqlite3.Connection, operation: Operation) -> None:
         "UPDATE issues SET updated_at = ?1, status = 'closed', closed_at = ?1, needs_person = NULL, lease_owner = NULL,"
         " lease_expires = NULL, lease_granted = NULL, resolution = ?2"
         " WHERE id = ?3 AND NOT (status = 'closed' AND resolution = 'landed')",
-        (operation.happened_at, values.optional(values.text)(operation.data.get("resolution")), operation.issue),
+        (operation.happened_at, _optional_text(operation.data.get("resolution")), operation.issue),
     )
     connection.execute(
         "UPDATE changes SET state = 'withdrawn' WHERE issue = ? AND state IN ('queued', 'gating', 'passed')",
@@ -244,7 +254,7 @@ def _released(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE issues SET updated_at = ?, lease_owner = NULL, lease_expires = NULL, lease_granted = NULL"
         " WHERE id = ? AND lease_token = ? AND lease_owner = coalesce(?, lease_owner)",
-        (operation.at, operation.issue, values.number(data["token"]), values.optional(values.text)(data.get("owner"))),
+        (operation.at, operation.issue, values.number(data["token"]), _optional_text(data.get("owner"))),
     )
 
 
@@ -276,8 +286,8 @@ def _attempt_started(connection: sqlite3.Connection, operation: Operation) -> No
 
 _ATTEMPT_FIELDS: dict[str, values.Check] = {
     "state": values.text,
-    "base": values.optional(values.text),
-    "head": values.optional(values.text),
+    "base": _optional_text,
+    "head": _optional_text,
     "rounds": values.number,
     "tokens_used": values.optional(values.number),
     "tokens_window": values.optional(values.number),
@@ -330,7 +340,7 @@ def _verdict(value: dict[str, Any]) -> str:
 
 _CHANGE_FIELDS: dict[str, values.Check] = {
     "state": values.text,
-    "candidate": values.optional(values.text),
+    "candidate": _optional_text,
     "verdict": values.optional(_verdict),
 }
 

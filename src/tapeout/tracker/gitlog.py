@@ -9,12 +9,12 @@ there is something to write or to read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import StatePaths
-from tapeout.tracker.operations import Operation, decode, decode_lines, encode
+from tapeout.tracker.operations import Operation, decode, decode_lines, encode, in_order
 
 if TYPE_CHECKING:
     import pygit2
@@ -102,7 +102,7 @@ def _is_blob(repository: pygit2.Repository, name: str) -> bool:
     return isinstance(repository.get(name), pygit2.Blob)
 
 
-def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:
+def read_batch(commit: pygit2.Commit) -> list[Operation]:
     """The operations of one commit of a log.
 
     Raises:
@@ -111,7 +111,7 @@ def read_batch(commit: pygit2.Commit) -> Iterator[Operation]:
     import pygit2
 
     try:
-        yield from decode_lines(_lines(commit))
+        return decode_lines(_lines(commit))
     except (ValueError, KeyError, pygit2.GitError) as error:
         raise Damaged(f"log commit {commit.id} cannot be read: {error}") from error
 
@@ -185,10 +185,11 @@ def read_all(paths: StatePaths, *, own_only: bool = False) -> list[Operation]:
         for name in repository.references:
             if name.startswith(LOG_REFS if own_only else (LOG_REFS, OTHERS_REFS)):
                 for commit in repository.walk(repository.references[name].target, pygit2.enums.SortMode.NONE):
-                    found.update((operation.id, operation) for operation in read_batch(commit))
+                    batch = read_batch(commit)
+                    found.update(zip([operation.id for operation in batch], batch, strict=True))
     except (pygit2.GitError, KeyError) as error:
         raise EnvironmentProblem(f"cannot read the log in {paths.tracker_git}: {error}") from error
-    return sorted(found.values(), key=lambda operation: operation.order)
+    return in_order(found.values())
 
 
 def replicas(paths: StatePaths, prefix: str = LOG_REFS) -> list[str]:

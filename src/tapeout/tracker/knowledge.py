@@ -21,7 +21,10 @@ def newest_numbers(operations: Iterable[Operation]) -> dict[str, int]:
     """Replica to the highest number among these operations."""
     numbers: dict[str, int] = {}
     for operation in operations:
-        numbers[operation.replica] = max(numbers.get(operation.replica, 0), operation.number)
+        replica, _, digits = operation.id.rpartition(".")
+        number = int(digits)
+        if number > numbers.get(replica, 0):
+            numbers[replica] = number
     return numbers
 
 

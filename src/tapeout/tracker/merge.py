@@ -8,7 +8,7 @@ from tapeout.base import jsontext as json
 from tapeout.base.lean import NamedTuple
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import bulk, fold, knowledge, log, schema, waiting
-from tapeout.tracker.operations import Operation
+from tapeout.tracker.operations import Operation, in_order
 
 CLOCK_TRUST_SECONDS = 86_400.0
 """Our clock follows others' clocks, but none that is further ahead than this: one machine that is set to a wrong year
@@ -36,7 +36,7 @@ def merge(connection: sqlite3.Connection, operations: Iterable[Operation], now: 
         now: Unix time; clocks far ahead of it do not move ours.
     """
     unknown = {operation.id: operation for operation in operations if not _is_known(connection, operation)}
-    fresh = sorted(unknown.values(), key=lambda operation: operation.order)
+    fresh = in_order(unknown.values())
     issues: dict[str, list[Operation]] = {}
     for operation in fresh:
         issues.setdefault(operation.issue, []).append(operation)

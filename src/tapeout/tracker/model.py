@@ -41,6 +41,12 @@ Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
 person."""
 
 
+PERMISSIONS = (
+    "tests", "suppressions", "gate", "ci", "hooks", "rules", "startup", "tools", "build", "dependencies", "files",
+    "tree", "text", "commits",
+)  # fmt: skip
+"""What a person can allow to the changes of an issue: the fields of `[gate.privileged]`."""
+
 CLOCK_SKEW_SECONDS = 3600.0
 """How far the clocks of machines that share issues may be apart before a lease from the future is not believed."""
 
@@ -62,7 +68,9 @@ def is_name(identity: str) -> bool:
         and identity.isascii()
         and identity.isprintable()
         and identity[0] not in ".-"
-        and not any(character in " /\\" for character in identity)
+        and " " not in identity
+        and "/" not in identity
+        and "\\" not in identity
     )
 
 
@@ -230,6 +238,15 @@ class Change(NamedTuple):
     """Summary of the verdict: `passed`, `reason`, `findings`, `run`, `seconds`."""
     replica: str = ""
     """The tracker's replica that submitted it."""
+
+
+class Decisions(NamedTuple):
+    """What the gate decided lately."""
+
+    landed: int
+    refused: int
+    seconds: tuple[float, ...]
+    """How long gate runs took."""
 
 
 class Event(NamedTuple):

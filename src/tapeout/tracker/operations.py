@@ -6,7 +6,8 @@ written. Operations of all replicas are ordered by `(clock, id)`; that order is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from tapeout.base import jsontext as json
 from tapeout.base.errors import NotAllowed
@@ -45,8 +46,8 @@ class Operation(NamedTuple):
     @property
     def happened_at(self) -> float:
         """Unix time in seconds at which it happened: what was imported happened before it was written here."""
-        at = self.data.get("at")
-        if isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at <= LAST_MOMENT:
+        at: Any = self.data.get("at")
+        if type(at) in (int, float) and 0 <= at <= LAST_MOMENT:
             return float(at)
         return self.at
 
@@ -75,6 +76,15 @@ class Operation(NamedTuple):
     def order(self) -> tuple[int, str]:
         """Its place in the fold, the same on every replica."""
         return self.clock, self.id
+
+
+_ORDER = itemgetter(1, 0)
+"""Its clock and its id, as `Operation.order` has them."""
+
+
+def in_order(operations: Iterable[Operation]) -> list[Operation]:
+    """Operations in the order of the fold."""
+    return sorted(operations, key=_ORDER)
 
 
 def tick(last: int, wall_seconds: float) -> int:
@@ -157,18 +167,19 @@ def _is_deep(data: Any) -> bool:
 
 
 def _checked(fields: list[Any], *, may_be_deep: bool = False) -> Operation:
-    operation = Operation(*fields)
-    number = operation.number
+    identity, clock, actor, issue, kind, data, act = Operation(*fields)
+    _, dot, digits = identity.rpartition(".")
+    number = int(digits)
     sound = (
-        type(operation.id) is type(operation.actor) is type(operation.issue) is type(operation.kind) is str
-        and type(operation.clock) is int
-        and 0 <= operation.clock < LIMIT
-        and isinstance(operation.data, dict)
-        and type(operation.act) is int
-        and 0 <= operation.act <= number < LIMIT
-        and operation.id == f"{operation.replica}.{number}"
-        and not (may_be_deep and _is_deep(operation.data))
+        type(identity) is type(actor) is type(issue) is type(kind) is str
+        and type(clock) is int
+        and 0 <= clock < LIMIT
+        and isinstance(data, dict)
+        and type(act) is int
+        and 0 <= act <= number < LIMIT
+        and dot + digits == f".{number}"
+        and not (may_be_deep and _is_deep(data))
     )
     if not sound:
         raise ValueError("a field is of the wrong type, or too large or deep")
-    return operation if operation.act else operation._replace(act=number)
+    return Operation(identity, clock, actor, issue, kind, data, act or number)

@@ -15,6 +15,7 @@ from tapeout.tracker.model import (
     Attempt,
     Change,
     Comment,
+    Decisions,
     Dependency,
     DependencyKind,
     Event,
@@ -336,6 +337,17 @@ def changes(
         values,
     )
     return [_change(row) for row in rows]
+
+
+def decided(connection: sqlite3.Connection, limit: int) -> Decisions:
+    """What became of the latest `limit` changes of this clone that were judged."""
+    rows = connection.execute(
+        "SELECT state, json_extract(verdict, '$.seconds') FROM changes WHERE state IN ('landed', 'failed')"
+        " AND replica IN (SELECT name FROM own_replicas) ORDER BY submitted_clock DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    landed = sum(state == "landed" for state, _ in rows)
+    return Decisions(landed, len(rows) - landed, tuple(seconds for _, seconds in rows if seconds))
 
 
 def change(connection: sqlite3.Connection, identity: str) -> Change:

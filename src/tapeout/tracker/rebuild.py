@@ -45,9 +45,13 @@ def rebuild(paths: StatePaths) -> int:
 
 
 def _rebuild_locked(paths: StatePaths) -> int:
+    with bulk.without_garbage_collection():
+        return _rebuild(paths)  # whose values are gone before garbage is looked for again
+
+
+def _rebuild(paths: StatePaths) -> int:
     settings: list[tuple[str, str]] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(bulk.without_garbage_collection())
         stack.enter_context(outbox.flush_lock_patiently(paths))
         gitlog.adopt_old_place(paths)
         operations = gitlog.read_all(paths)

@@ -15,6 +15,8 @@ from tapeout.base.sqlite import sqlite3
 from tapeout.tracker.model import FAILED_RESOLUTIONS, Dependency
 from tapeout.tracker.operations import Operation
 
+_WAITS = "kind IN ('blocks', 'conditional')"
+
 _FAILED = ", ".join(f"'{resolution}'" for resolution in FAILED_RESOLUTIONS)
 
 
@@ -64,31 +66,15 @@ def after(connection: sqlite3.Connection, operation: Operation) -> None:
     if not is_concerned(operation):
         return
     if operation.kind == "dependency-removed" and _has_ignored(connection):
-        settle(connection, break_circles(connection))
+        settle(connection, break_circles(connection, [operation.issue]))
     settle(connection, [operation.issue])
 
 
 def after_merge(connection: sqlite3.Connection, issues: Iterable[str]) -> None:
     """Derive what follows from operations of others on these issues, which came in any order."""
     changed = set(issues)
-    if _has_ignored(connection) or _may_lie_on_circle(connection, changed):
-        changed.update(break_circles(connection))
+    changed.update(break_circles(connection, changed))
     settle(connection, changed)
-
-
-_SEARCHED = 20
-"""Changed issues from which on it is cheaper to look at all dependencies than at what is above each issue."""
-
-
-def _may_lie_on_circle(connection: sqlite3.Connection, issues: Iterable[str]) -> bool:
-    waiting = [
-        (issue, target)
-        for issue in issues
-        for (target,) in connection.execute(
-            "SELECT target FROM dependencies WHERE issue = ? AND kind IN ('blocks', 'conditional')", (issue,)
-        ).fetchall()
-    ]
-    return len(waiting) > _SEARCHED or any(would_cycle(connection, issue, target) for issue, target in waiting)
 
 
 def settle(connection: sqlite3.Connection, issues: Iterable[str]) -> None:
@@ -127,7 +113,7 @@ def _recount(connection: sqlite3.Connection, changed: Iterable[str]) -> None:
 
 def settle_all(connection: sqlite3.Connection) -> None:
     """Derive everything anew: for an index that was just filled."""
-    break_circles(connection)
+    _break_all_circles(connection)
     connection.execute(
         f"WITH RECURSIVE idle(id) AS ({_not_needed_among(_CONDITIONAL)}) UPDATE issues"
         f" SET not_needed = id IN (SELECT id FROM idle) WHERE not_needed OR id IN ({_CONDITIONAL})"
@@ -153,37 +139,54 @@ def _has_ignored(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM dependencies WHERE ignored LIMIT 1").fetchone() is not None
 
 
-def break_circles(connection: sqlite3.Connection) -> list[str]:
-    """Decide anew which dependencies are ignored; the issues for which that changed.
+def break_circles(connection: sqlite3.Connection, issues: Iterable[str]) -> list[str]:
+    """Decide anew which dependencies are ignored after those of these issues changed; the issues where that changed.
 
     Among the dependencies of a circle an older one counts before a newer one: a dependency is ignored if those that
     count already lead back from its target to its issue. The result depends on the set of dependencies only.
     """
     from tapeout.tracker import digraph
 
-    rows = connection.execute(
-        "SELECT issue, target, kind, ignored FROM dependencies WHERE kind IN ('blocks', 'conditional')"
-        " ORDER BY clock, operation, issue, target, kind"
-    ).fetchall()
     edges: dict[str, list[str]] = {}
-    for issue, target, *_ in rows:
+
+    def following(issue: str) -> list[str]:
+        rows = connection.execute(f"SELECT target FROM dependencies WHERE issue = ? AND {_WAITS}", (issue,))
+        return edges.setdefault(issue, [row[0] for row in rows])
+
+    # The oldest dependency that is to be decided otherwise was ignored and its circle is open now, or it closes a
+    # circle with one that is new. So no other circles need to be looked at.
+    ignored = connection.execute("SELECT issue FROM dependencies WHERE ignored").fetchall()
+    return _cut(connection, edges, digraph.components({*issues, *(issue for (issue,) in ignored)}, following))
+
+
+def _break_all_circles(connection: sqlite3.Connection) -> None:
+    from tapeout.tracker import digraph
+
+    edges: dict[str, list[str]] = {}
+    for issue, target in connection.execute(f"SELECT issue, target FROM dependencies WHERE {_WAITS}"):
         edges.setdefault(issue, []).append(target)
-    knots = digraph.components(edges)
-    accepted: dict[str, list[str]] = {}
+    _cut(connection, edges, digraph.components(edges, lambda issue: edges.get(issue, ())))
+
+
+def _cut(connection: sqlite3.Connection, edges: dict[str, list[str]], component: dict[str, int]) -> list[str]:
+    """Ignore what closes circles among these edges, and nothing else; the issues for which that changed."""
+    from tapeout.tracker import digraph
+
+    on_circles = [i for i, targets in edges.items() if any(component[i] == component[target] for target in targets)]
+    rows = connection.execute(
+        "SELECT issue, target, kind, ignored FROM dependencies WHERE issue IN"
+        f" (SELECT value FROM json_each(?) UNION SELECT issue FROM dependencies WHERE ignored) AND {_WAITS}"
+        " ORDER BY clock, operation, issue, target, kind",
+        (json.dumps(on_circles),),
+    ).fetchall()
+    counting = digraph.Acyclic()
     changed = []
     for issue, target, kind, was_ignored in rows:
-        ignored = False
-        if issue in knots and knots[issue] == knots.get(target):
-            ignored = digraph.reaches(accepted, target, issue)
-            if not ignored:
-                accepted.setdefault(issue, []).append(target)
+        ignored = component[issue] == component[target] and not counting.add(issue, target)
         if ignored != bool(was_ignored):
-            connection.execute(
-                "UPDATE dependencies SET ignored = ? WHERE issue = ? AND target = ? AND kind = ?",
-                (ignored, issue, target, kind),
-            )
-            changed.append(issue)
-    return changed
+            changed.append((ignored, issue, target, kind))
+    connection.executemany("UPDATE dependencies SET ignored = ? WHERE issue = ? AND target = ? AND kind = ?", changed)
+    return [issue for _, issue, *_ in changed]
 
 
 def circles(connection: sqlite3.Connection) -> list[tuple[Dependency, list[str]]]:

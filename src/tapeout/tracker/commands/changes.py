@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tapeout.base.errors import NotAllowed
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Change, ChangeState, Decisions
 from tapeout.tracker.store import Store
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class ChangeCommands(Store):
         """One change by its id."""
         with self._reading() as connection:
             return queries.change(connection, identity)
+
+    def decided(self, limit: int) -> Decisions:
+        """What became of the latest `limit` changes of this clone that were judged."""
+        with self._reading() as connection:
+            return queries.decided(connection, limit)
 
     def set_gating(self, change: str, candidate: str) -> None:
         """The gate has begun to check the candidate commit."""

@@ -94,8 +94,10 @@ class PastCommands(Store):
         from tapeout.tracker.history.undo import Act
 
         own = log.own_replicas(self._connection)
+        # What this actor did elsewhere counts only if it undid something: it may be very much, so it is not read.
         rows = self._connection.execute(
-            f"SELECT {log.COLUMNS} FROM operations WHERE actor = ? ORDER BY sequence DESC",
+            f"SELECT {log.COLUMNS} FROM operations WHERE actor = ? AND (rtrim(id, '0123456789') IN"
+            " (SELECT name || '.' FROM own_replicas) OR instr(data, '\"undoes\"')) ORDER BY sequence DESC",
             (storable(self.actor),),
         )
         passed: set[str] = set()

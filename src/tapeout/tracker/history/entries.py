@@ -9,10 +9,10 @@ import json
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import values
-from tapeout.tracker.history.replay import LEASE, SETS, Step
+from tapeout.tracker.history.replay import LEASE, Difference, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from tapeout.tracker.operations import Operation
@@ -78,6 +78,7 @@ def entries(steps: Sequence[Step], knew: Knew) -> list[Entry]:
     """
     lost = _overwritten(steps, knew)
     undone = _undone(steps)
+    held: dict[str, set[Any]] = {"labels": set(), "dependencies": set()}
     return [
         Entry(
             id=step.operation.id,
@@ -86,7 +87,7 @@ def entries(steps: Sequence[Step], knew: Knew) -> list[Entry]:
             replica=step.operation.replica,
             kind=step.operation.kind,
             act=step.operation.act_id,
-            changes=tuple(_changes(step)),
+            changes=tuple(_changes(step, held)),
             overwritten=tuple(lost.get(step.operation.id, ())),
             undone_by=undone.get((step.operation.actor, step.operation.act_id)),
             undoes=undoes(step.operation),
@@ -113,45 +114,45 @@ def _undone(steps: Sequence[Step]) -> dict[tuple[str, str], str]:
     return found
 
 
-def _changes(step: Step) -> Iterator[FieldChange]:
-    for name in step.changed:
-        old, new = step.before[name], step.after[name]
+def _changes(step: Step, held: dict[str, set[Any]]) -> Iterator[FieldChange]:
+    """What an operation changed.
+
+    Args:
+        held: the elements of the small sets, of which all are told, before the operation; made those after it.
+    """
+    for name, (old, new) in step.changes.items():
         if name == LEASE:
             yield FieldChange(name, old and old[0], new and new[0])
-        elif name in ("comments", "attachments"):
-            position = {"comments": 2, "attachments": 1}[name]
-            gone, came = _difference(old, new)
-            yield FieldChange(name, [one[position] for one in gone], [one[position] for one in came])
         elif name == "scope":
             if _listed(old) != _listed(new):
                 yield FieldChange(name, _listed(old), _listed(new))
-        elif name in SETS:
-            yield FieldChange(name, _plain(old), _plain(new))
-        elif not (step.before["title"] is None and new in ("", None)):  # a new issue's empty fields say nothing
+        elif not (step.is_first and new in ("", None)):  # a new issue's empty fields say nothing
             yield FieldChange(name, old, new)
+    for name, difference in step.differences.items():
+        if name in held:
+            before = _plain(sorted(held[name]))
+            held[name] = held[name].difference(difference.gone).union(difference.came)
+            yield FieldChange(name, before, _plain(sorted(held[name])))
+        else:
+            told = {"comments": 3, "attachments": 2}[name]
+            yield FieldChange(name, [one[told] for one in difference.gone], [one[told] for one in difference.came])
 
 
 def _listed(scope: str | None) -> list[str]:
     return [] if scope is None else list(json.loads(scope))
 
 
-def _plain(elements: Sequence[Any]) -> list[str]:
-    return [one if isinstance(one, str) else " ".join(one) for one in elements]
-
-
-def _difference(old: Sequence[Any], new: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Elements that are gone, and elements that came."""
-    before, after = set(old), set(new)
-    return [one for one in old if one not in after], [one for one in new if one not in before]
+def _plain(elements: Iterable[tuple[str, ...]]) -> list[str]:
+    return [" ".join(one) for one in elements]
 
 
 def _lost_to(step: Step) -> str | None:
     data = step.operation.data
-    if step.operation.kind != "claimed" or step.before[LEASE] is None:
+    if step.operation.kind != "claimed" or step.lease is None:
         return None
-    if step.after[LEASE] == (data.get("owner"), data.get("token")):
+    if step.lease_after == (data.get("owner"), data.get("token")):
         return None
-    return str(step.before[LEASE][0])
+    return str(step.lease[0])
 
 
 def _overwritten(steps: Sequence[Step], knew: Knew) -> dict[str, list[Overwritten]]:
@@ -171,14 +172,12 @@ def _overwritten(steps: Sequence[Step], knew: Knew) -> dict[str, list[Overwritte
 
 def _written(step: Step) -> Iterator[str]:
     """Names of what an operation gave another value: fields, and elements of the sets that can lose one unawares."""
-    if step.before["title"] is None:
+    if step.is_first:
         return
-    for name in step.changed:
-        if name in ("labels", "dependencies"):
-            gone, came = _difference(step.before[name], step.after[name])
-            yield from (f"{name}: {element}" for element in _plain([*gone, *came]))
-        elif name not in (LEASE, "comments", "attachments"):
-            yield name
+    yield from (name for name in step.changes if name != LEASE)
+    for name in ("labels", "dependencies"):
+        difference = step.differences.get(name, Difference([], []))
+        yield from (f"{name}: {element}" for element in _plain([*difference.gone, *difference.came]))
 
 
 class Setting(NamedTuple):

@@ -1,7 +1,7 @@
 """An issue's operations one by one: what each of them changed. Pure.
 
 The fold itself says so, in an index in memory: there is no second account of what an operation means. History, blame
-and undo are read from the steps.
+and undo are read from the steps. A step holds what changed and no more: an issue may have very many comments.
 """
 
 from __future__ import annotations
@@ -14,31 +14,53 @@ from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    Registers = dict[str, Any]
-    """What an issue's operations can change, by name: fields, `status`, `resolution` and `landed_commit` as the index
-    holds them; the sets as tuples; the lease as owner and token."""
-
-_STATE = ("status", "resolution", "landed_commit")
-SETS = ("labels", "dependencies", "comments", "attachments")
-"""Registers that hold several elements: each is added or removed by itself."""
-
 LEASE = "lease"
+
+SETS = {
+    "labels": ("label",),
+    "dependencies": ("kind", "target"),
+    "comments": ("clock", "id", "actor", "text"),
+    "attachments": ("clock", "id", "name", "blob", "size"),
+}
+"""Registers that hold several elements, each of which is added or removed by itself, with the columns of an element in
+the order by which they are sorted."""
+
+
+class Change(NamedTuple):
+    """A register that holds one value, before and after an operation: a field, `status`, `resolution` or
+    `landed_commit` as the index holds them, or the lease as owner and token."""
+
+    old: Any
+    new: Any
+
+
+class Difference(NamedTuple):
+    """What an operation did to one of `SETS`, each side sorted."""
+
+    gone: list[tuple[Any, ...]]
+    came: list[tuple[Any, ...]]
 
 
 class Step(NamedTuple):
     """One operation and what it did."""
 
     operation: Operation
-    before: Registers
-    after: Registers
+    is_first: bool
+    """There was no issue before."""
+    lease: tuple[str, int] | None
+    """Owner and token before it."""
+    changes: dict[str, Change]
+    """By the name of the register."""
+    differences: dict[str, Difference]
+    """By the name of the set."""
 
     @property
-    def changed(self) -> list[str]:
-        """Names of the registers that it changed."""
-        return [name for name, value in self.after.items() if self.before[name] != value]
+    def lease_after(self) -> tuple[str, int] | None:
+        """Owner and token after it."""
+        return self.changes[LEASE].new if LEASE in self.changes else self.lease
 
 
 def replay(operations: Iterable[Operation], index: sqlite3.Connection | None = None) -> list[Step]:
@@ -51,37 +73,80 @@ def replay(operations: Iterable[Operation], index: sqlite3.Connection | None = N
     """
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(contextlib.closing(schema.in_memory())) if index is None else index
-        steps = []
-        before = _EMPTY
-        for operation in operations:
-            fold.apply_logged(connection, operation)
-            after = _registers(connection, operation.issue, before)
-            steps.append(Step(operation, before, after))
-            before = after
-        return steps
+        connection.executescript(_WATCHING)
+        return list(_steps(connection, operations))
 
 
-_COLUMNS = (*values.FIELDS, *_STATE)
-_EMPTY: Registers = dict.fromkeys((*_COLUMNS, LEASE)) | dict.fromkeys(SETS, ())
+def _steps(connection: sqlite3.Connection, operations: Iterable[Operation]) -> Iterator[Step]:
+    before = _NOTHING
+    for operation in operations:
+        fold.apply_logged(connection, operation)
+        seen = _seen(connection)
+        after = _registers(connection, operation.issue) if "issues" in seen else before
+        changes = {name: Change(before[name], new) for name, new in after.items() if before[name] != new}
+        differences = {name: seen[name] for name in SETS if name in seen and (seen[name].gone or seen[name].came)}
+        yield Step(operation, before is _NOTHING, before[LEASE], changes, differences)
+        before = after
 
-_QUERIES = {
-    "labels": "SELECT label FROM labels WHERE issue = ? ORDER BY label",
-    "dependencies": "SELECT kind, target FROM dependencies WHERE issue = ? ORDER BY kind, target",
-    "comments": "SELECT id, actor, text FROM comments WHERE issue = ? ORDER BY clock, id",
-    "attachments": "SELECT id, name, blob, size FROM attachments WHERE issue = ? ORDER BY clock, id",
-}
+
+_COLUMNS = (*values.FIELDS, "status", "resolution", "landed_commit")
+_NOTHING: dict[str, Any] = dict.fromkeys((*_COLUMNS, LEASE))
+"""The registers of an issue that was not filed yet."""
 
 
-def _registers(connection: sqlite3.Connection, issue: str, before: Mapping[str, Any]) -> Registers:
+def _registers(connection: sqlite3.Connection, issue: str) -> dict[str, Any]:
     row = connection.execute(
         f"SELECT lease_owner, lease_token, {', '.join(_COLUMNS)} FROM issues WHERE id = ?", (issue,)
     ).fetchone()
-    if row is None:
-        return _EMPTY
     found = dict(zip(_COLUMNS, row[2:], strict=True))
     found[LEASE] = None if row[0] is None else (row[0], row[1])
-    for name, query in _QUERIES.items():
-        rows = connection.execute(query, (issue,)).fetchall()
-        found[name] = tuple(one[0] if len(one) == 1 else tuple(one) for one in rows)
-    # A long text that did not change is kept once, however many operations there are.
-    return {name: before[name] if before[name] == value else value for name, value in found.items()}
+    return found
+
+
+def _seen(connection: sqlite3.Connection) -> dict[str, Difference]:
+    """Table to what was written to it since the last call; of `issues` it only says that."""
+    rows = connection.execute("SELECT * FROM seen ORDER BY rowid").fetchall()
+    found: dict[str, list[Difference]] = {}
+    for table, came, *columns in rows:
+        element = tuple(columns[: len(SETS.get(table, ()))])
+        found.setdefault(table, []).append(Difference([], [element]) if came else Difference([element], []))
+    if rows:
+        connection.execute("DELETE FROM seen")
+    return {table: total(each) for table, each in found.items()}
+
+
+def total(differences: Iterable[Difference]) -> Difference:
+    """What several operations, one after the other, did to a set."""
+    gone: set[tuple[Any, ...]] = set()
+    came: set[tuple[Any, ...]] = set()
+    for difference in differences:
+        for elements, ours, other in ((difference.gone, gone, came), (difference.came, came, gone)):
+            for element in elements:
+                if element in other:
+                    other.remove(element)
+                else:
+                    ours.add(element)
+    return Difference(sorted(gone), sorted(came))
+
+
+def _watch(table: str, event: str, row: str, columns: Sequence[str]) -> str:
+    noted = [f"{row}.{column}" for column in columns] + ["NULL"] * (_MOST_COLUMNS - len(columns))
+    return (
+        f"CREATE TEMP TRIGGER IF NOT EXISTS {table}_{event[:6]} AFTER {event} ON main.{table}"
+        f" BEGIN INSERT INTO seen VALUES ('{table}', {row == 'NEW'}, {', '.join(noted)}); END;"
+    )
+
+
+_MOST_COLUMNS = max(map(len, SETS.values()))
+
+_WATCHING = "".join(
+    (
+        f"CREATE TEMP TABLE IF NOT EXISTS seen(name, came, {', '.join(f'c{n}' for n in range(_MOST_COLUMNS))});",
+        _watch("issues", "INSERT", "NEW", ()),
+        _watch("issues", f"UPDATE OF lease_owner, lease_token, {', '.join(_COLUMNS)}", "NEW", ()),
+        *(_watch(table, "INSERT", "NEW", columns) for table, columns in SETS.items()),
+        *(_watch(table, "DELETE", "OLD", columns) for table, columns in SETS.items()),
+    )
+)
+"""Has an index note what the fold writes: to read everything after each operation would take a time that grows with the
+square of their number."""

@@ -11,13 +11,12 @@ from tapeout.base.errors import Conflict, NotAllowed
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.base.moments import clock
 from tapeout.tracker import schema, values
-from tapeout.tracker.history.replay import LEASE, Step, replay
+from tapeout.tracker.history.replay import LEASE, Step, replay, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from tapeout.tracker.history.replay import Registers
     from tapeout.tracker.operations import Operation
 
 _FOR_GOOD = {
@@ -97,18 +96,22 @@ def _of_issue(issue: str, mine: set[str], steps: Sequence[Step]) -> list[Compens
     created = next((s.operation for s in steps if s.operation.id in mine and s.operation.kind == "created"), None)
     if created is not None:
         _refuse_touched(created, [step.operation for step in steps])
-        return [Compensation(issue, "closed", {"resolution": "invalid"})] if steps[-1].after["status"] == "open" else []
-    changes = list(_changes(issue, mine, steps))
+        return [Compensation(issue, "closed", {"resolution": "invalid"})] if _is_open(steps) else []
+    changes = list(_changes(mine, steps))
     by_name = {change.name: change for change in changes}
     return [
         *_status(issue, by_name),
         *_fields(issue, changes),
-        *_labels(issue, by_name.get("labels")),
-        *_dependencies(issue, by_name.get("dependencies")),
-        *_comments(issue, by_name.get("comments")),
-        *_attachments(issue, by_name.get("attachments")),
+        *_labels(issue, *_to_undo("labels", mine, steps)),
+        *_dependencies(issue, *_to_undo("dependencies", mine, steps)),
+        *_comments(issue, *_to_undo("comments", mine, steps)),
+        *_attachments(issue, *_to_undo("attachments", mine, steps)),
         *_lease(issue, by_name.get(LEASE), steps, mine),
     ]
+
+
+def _is_open(steps: Sequence[Step]) -> bool:
+    return next((s.changes["status"].new for s in reversed(steps) if "status" in s.changes), None) == "open"
 
 
 def _refuse_touched(created: Operation, operations: Iterable[Operation]) -> None:
@@ -122,7 +125,7 @@ def _refuse_touched(created: Operation, operations: Iterable[Operation]) -> None
 
 
 class _Change(NamedTuple):
-    """A register that an act changed."""
+    """A register of one value that an act changed."""
 
     name: str
     old: Any
@@ -134,16 +137,16 @@ class _Change(NamedTuple):
     """The last operation after the act that changed it."""
 
 
-def _changes(issue: str, mine: set[str], steps: Sequence[Step]) -> Iterator[_Change]:
-    touched: dict[str, tuple[Any, int]] = {}
-    for number, step in enumerate(steps):
-        if step.operation.id in mine:
-            for name in step.changed:
-                touched[name] = touched[name][0] if name in touched else step.before[name], number
-    current: Registers = steps[-1].after
-    for name, (old, last) in touched.items():
-        later = [step.operation for step in steps[last + 1 :] if name in step.changed]
-        yield _Change(name, old, steps[last].after[name], current[name], later[-1] if later else None)
+def _changes(mine: set[str], steps: Sequence[Step]) -> Iterator[_Change]:
+    written: dict[str, list[Step]] = {}
+    for step in steps:
+        for name in step.changes:
+            written.setdefault(name, []).append(step)
+    for name in dict.fromkeys(name for step in steps if step.operation.id in mine for name in step.changes):
+        ours = [step for step in written[name] if step.operation.id in mine]
+        newest = written[name][-1]
+        changed_by = None if newest is ours[-1] else newest.operation
+        yield _Change(name, ours[0].changes[name].old, ours[-1].changes[name].new, newest.changes[name].new, changed_by)
 
 
 def _to_set_back(issue: str, change: _Change) -> bool:
@@ -184,40 +187,41 @@ def _fields(issue: str, changes: Sequence[_Change]) -> Iterator[Compensation]:
         yield Compensation(issue, "fields-set", fields)
 
 
-def _labels(issue: str, change: _Change | None) -> Iterator[Compensation]:
-    remove, add = _set_back(change)
+def _labels(issue: str, remove: list[Any], add: list[Any]) -> Iterator[Compensation]:
     if remove or add:
-        yield Compensation(issue, "labels-changed", {"add": add, "remove": remove})
+        yield Compensation(
+            issue, "labels-changed", {"add": [one for (one,) in add], "remove": [one for (one,) in remove]}
+        )
 
 
-def _dependencies(issue: str, change: _Change | None) -> Iterator[Compensation]:
-    remove, add = _set_back(change)
+def _dependencies(issue: str, remove: list[Any], add: list[Any]) -> Iterator[Compensation]:
     for word, elements in (("removed", remove), ("added", add)):
         for kind, target in elements:
             yield Compensation(issue, f"dependency-{word}", {"target": target, "kind": kind})
 
 
-def _comments(issue: str, change: _Change | None) -> Iterator[Compensation]:
-    remove, _ = _set_back(change)
-    for identity, *_rest in remove:
+def _comments(issue: str, remove: list[Any], _add: list[Any]) -> Iterator[Compensation]:
+    for _clock, identity, *_rest in remove:
         yield Compensation(issue, "comment-removed", {"comment": identity})
 
 
-def _attachments(issue: str, change: _Change | None) -> Iterator[Compensation]:
-    remove, add = _set_back(change)
-    for identity, name, *_rest in remove:
+def _attachments(issue: str, remove: list[Any], add: list[Any]) -> Iterator[Compensation]:
+    for _clock, identity, name, *_rest in remove:
         yield Compensation(issue, "detached", {"attachment": identity, "name": name})
-    for _identity, name, blob, size in add:
+    for _clock, _identity, name, blob, size in add:
         yield Compensation(issue, "attached", {"name": name, "blob": blob, "size": size})
 
 
-def _set_back(change: _Change | None) -> tuple[list[Any], list[Any]]:
+def _to_undo(name: str, mine: set[str], steps: Sequence[Step]) -> tuple[list[Any], list[Any]]:
     """Elements of a set to remove, and to add again: those that others removed or added already are as they were."""
-    if change is None:
+    touching = [step for step in steps if name in step.differences]
+    ours = [number for number, step in enumerate(touching) if step.operation.id in mine]
+    if not ours:
         return [], []
-    came = [one for one in change.new if one not in change.old and one in change.current]
-    gone = [one for one in change.old if one not in change.new and one not in change.current]
-    return came, gone
+    act = total(step.differences[name] for step in touching[ours[0] : ours[-1] + 1])
+    later = total(step.differences[name] for step in touching[ours[-1] + 1 :])
+    gone_again, back_again = set(later.gone), set(later.came)
+    return [one for one in act.came if one not in gone_again], [one for one in act.gone if one not in back_again]
 
 
 def _lease(issue: str, change: _Change | None, steps: Sequence[Step], mine: set[str]) -> Iterator[Compensation]:

@@ -72,7 +72,7 @@ def _read(replica: str, chain: list[pygit2.Commit], last: int) -> Audit:
     sound: str | None = None
     for commit in chain:
         try:
-            batch = list(gitlog.read_batch(commit))
+            batch = gitlog.read_batch(commit)
         except gitlog.Damaged as error:
             return Audit(operations, sound, error.message)
         numbers = [last, *(operation.number for operation in batch)]

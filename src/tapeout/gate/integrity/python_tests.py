@@ -8,32 +8,36 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from tapeout.gate.integrity.python_syntax import parse
 
 _SKIP_MARKS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"})
 _SKIP_CALLS = frozenset({"skip", "skipTest", "xfail", "importorskip"})
+_SKIP = re.compile("skip|xfail", re.IGNORECASE)
+"""Without it in the text no call in it skips anything."""
 _LINE = re.compile(r"^(?P<indent>[ \t]*)(?:async\s+)?(?P<word>def|class)\s+(?P<name>\w+)")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def python_tests(texts: Iterable[str]) -> Counter[str]:
-    """How often each test is defined in these files; skipped ones are not counted."""
-    texts = list(texts)
-    try:
-        modules = [ast.parse(text) for text in texts]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Counter(name for text in texts for name in _by_lines(text))
-    return Counter(name for module in modules for name in _in_module(module))
+@lru_cache(maxsize=4096)
+def tests_of(text: str) -> Counter[str] | None:
+    """How often each test is defined in a file, without skipped ones; None for what this interpreter does not
+    understand."""
+    module = parse(text)
+    return None if module is None else Counter(_in_module(module, may_skip=_SKIP.search(text) is not None))
 
 
-def parses(texts: Iterable[str]) -> bool:
-    """Whether all of these are Python that this interpreter understands."""
-    try:
-        for text in texts:
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+def python_tests(texts: Iterable[str]) -> Counter[str] | None:
+    """As `tests_of`, of several files."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        tests = tests_of(text)
+        if tests is None:
+            return None
+        found += tests
+    return found
 
 
 def scanned_tests(texts: Iterable[str]) -> Counter[str]:
@@ -41,29 +45,29 @@ def scanned_tests(texts: Iterable[str]) -> Counter[str]:
     return Counter(name for text in texts for name in _by_lines(text))
 
 
-def _in_module(module: ast.Module) -> Iterator[str]:
+def _in_module(module: ast.Module, *, may_skip: bool) -> Iterator[str]:
     if any(_skips_all(statement) for statement in module.body):
         return
-    yield from _in_body(module.body, "")
+    yield from _in_body(module.body, "", may_skip)
 
 
-def _in_body(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+def _in_body(body: list[ast.stmt], prefix: str, may_skip: bool) -> Iterator[str]:
     for statement in body:
         if isinstance(statement, Definition):
-            yield from _in_definition(statement, prefix)
+            yield from _in_definition(statement, prefix, may_skip)
         elif not _is_dead(statement):
             for inner in ("body", "orelse", "finalbody"):
-                yield from _in_body(getattr(statement, inner, []), prefix)
+                yield from _in_body(getattr(statement, inner, []), prefix, may_skip)
 
 
-def _in_definition(found: Definition, prefix: str) -> Iterator[str]:
+def _in_definition(found: Definition, prefix: str, may_skip: bool) -> Iterator[str]:
     if any(_is_skip(decorator) for decorator in found.decorator_list):
         return
     name = prefix + found.name
     if isinstance(found, ast.ClassDef):
         if not any(_skips_all(statement) for statement in found.body):
-            yield from _in_body(found.body, f"{name}.")
-    elif found.name.startswith("test") and not _skips_in_body(found):
+            yield from _in_body(found.body, f"{name}.", may_skip)
+    elif found.name.startswith("test") and not (may_skip and _skips_in_body(found)):
         yield name
 
 

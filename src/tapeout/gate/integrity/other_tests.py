@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from tapeout.gate.integrity.positions import spans
+
 _C_LIKE = re.compile(
     r"""(?P<keep>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|//[^\n]*|/\*.*?\*/""", re.DOTALL
 )
@@ -30,7 +32,8 @@ _GO_END = re.compile(r"^\}", re.MULTILINE)
 _GO_SKIP = re.compile(r"\.Skip(?:f|Now)?\(")
 
 _RUST = re.compile(
-    r"(?P<attributes>(?:#\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\s*)+)(?:pub(?:\([^)]*\))?\s+)?(?:async\s+)?fn\s+(?P<name>\w+)"
+    r"(?P<attributes>(?:#\[[^\[\]]{0,300}(?:\[[^\[\]]{0,300}\][^\[\]]{0,300}){0,8}\]\s{0,80}){1,16})"
+    r"(?:pub(?:\([^)]{0,80}\))?\s+)?(?:async\s+)?fn\s+(?P<name>\w+)"
 )
 _RUST_TEST = re.compile(r"#\[(?:\w+::)*test\b")
 _RUST_IGNORE = re.compile(r"#\[(?:ignore\b|cfg_attr\([^)]*\bignore\b)")
@@ -58,9 +61,9 @@ def go_tests(texts: Iterable[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for text in texts:
         code = _without_comments(text, _C_LIKE)
-        for match in _GO.finditer(code):
-            end = _GO_END.search(code, match.end())
-            if not _GO_SKIP.search(code, match.end(), end.start() if end else len(code)):
+        for match, following in spans(_GO, code):
+            end = _GO_END.search(code, match.end(), following)
+            if not _GO_SKIP.search(code, match.end(), end.start() if end else following):
                 found[match["name"]] += 1
     return found
 

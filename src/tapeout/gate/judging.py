@@ -1,0 +1,56 @@
+"""What a gate run does in its own process: judge one candidate and store the evidence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tapeout.base.faults import point
+from tapeout.base.git import open_bare
+from tapeout.base.paths import StatePaths
+from tapeout.config import Config
+from tapeout.gate.evidence import Origin, record_of, write_record
+from tapeout.gate.integrity import Part, judge_change
+from tapeout.gate.quarantine import file_flaky
+from tapeout.gate.stacking import Link
+from tapeout.gate.subject import Subject
+from tapeout.gate.target import config_digest
+from tapeout.gate.verdict import summary
+from tapeout.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be judged."""
+
+    main: str
+    branch: str
+    config: Config
+    """That of main: whatever is stacked on it is judged by what main says."""
+    links: tuple[Link, ...]
+    parts: tuple[Part, ...]
+    """The same changes, as what each of them may do is looked at."""
+    issue: str
+    """Of the last change."""
+    attempt: str
+    scope: tuple[str, ...]
+    """Globs of what the issues of all changes declare; none if one declares nothing."""
+
+
+def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]:
+    """Judge the last commit of a stack; returns the id of the run, whose record is on the disk, and the summary.
+
+    Raises:
+        GateUnavailable: no verdict is possible on this machine now.
+    """
+    hub = open_bare(paths.hub)
+    tip = assignment.links[-1]
+    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, assignment.scope)
+    verdict = judge_change(paths, subject, assignment.config, assignment.parts)
+    if any(result.flaky for result in verdict.results):
+        with Tracker.open(paths, "gate") as tracker:
+            file_flaky(tracker, verdict)
+    origin = Origin(tip.change, assignment.issue, assignment.attempt)
+    record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)
+    record["combination"] = [link.change for link in assignment.links]
+    write_record(paths, record)
+    point("run.judged")
+    return {"run": verdict.run, "summary": summary(verdict)}
