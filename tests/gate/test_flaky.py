@@ -14,6 +14,8 @@ from tapeout.tracker.queries import Filter
 from tests.gate.conftest import MakeSite
 from tests.gate.site import Site, commit_files
 
+pytestmark = pytest.mark.usefixtures("unconfined")
+
 PYTEST = (
     f"{sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist -p no:timeout -c /dev/null --rootdir=."
     " --junitxml=report.xml"
@@ -28,8 +30,6 @@ report_file = "report.xml"
 """
 FLAKY = """
 import os
-
-pytestmark = pytest.mark.usefixtures("unconfined")
 
 def test_flaky():  # fails every other time
     marker = {marker!r}

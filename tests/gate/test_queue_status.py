@@ -34,7 +34,7 @@ def test_what_runs_is_shown_while_it_runs(make_site: MakeSite, tmp_path: Path) -
     os.mkfifo(tmp_path / "fifo")
     os.mkfifo(tmp_path / "go")
     check = f"echo > {tmp_path}/fifo; read line < {tmp_path}/go; echo 3 passed"
-    site = make_site(f'[queue]\nslots = 1\n[[check]]\nname = "unit"\nrun = "{check}"\n')
+    site = make_site(f'[queue]\nslots = 1\n[gate]\nsandbox = "off"\n[[check]]\nname = "unit"\nrun = "{check}"\n')
     first, second = site.submit({"a.txt": "x"}), site.submit({"b.txt": "x"})
     job = start_job(site)
     (tmp_path / "fifo").read_text()  # the check runs now
