@@ -233,7 +233,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "up": {"anyOf": [run, _object({"pid": {"type": "integer"}, "log": _text()})]},
         "demo": run,
         "stop": _object({"pid": {"type": "integer"}}),
-        "init": _object({"file": _text(), "checks": _list(_text())}),
+        "init": _object({"file": _text(), "checks": _list(_text()), "red": {"type": "object"}}),
         "agents": _list(_FREE),
         "gate run": verdict,
         "gate prove": _object({"checks": _list(made.object(Proof, proven={"type": "boolean"}))}),
