@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pygit2
 
 from tapeout.base.errors import EnvironmentProblem
-from tapeout.base.git import is_ancestor, resolve
+from tapeout.base.git import first_parent, is_ancestor, resolve
 from tapeout.gate.evidence.notes import read_sealed
 from tapeout.gate.evidence.trust import Adopted, Trust
 
@@ -67,7 +67,7 @@ def _walk(hub: pygit2.Repository, main: str, anchors: set[str]) -> _Walked:
         if below is None:
             strangers.append(commit)
             good = None
-            below = _first_parent(hub, commit)
+            below = first_parent(hub, commit)
         else:
             good = good or commit
         commit = below
@@ -78,15 +78,10 @@ def _walk(hub: pygit2.Repository, main: str, anchors: set[str]) -> _Walked:
 
 def _below(hub: pygit2.Repository, commit: str, base: str) -> str | None:
     """`base`, if one gets there from `commit` by first parents: several changes may have landed in one move."""
-    below = _first_parent(hub, commit)
+    below = first_parent(hub, commit)
     while below is not None and below != base:
-        below = _first_parent(hub, below)
+        below = first_parent(hub, below)
     return below
-
-
-def _first_parent(hub: pygit2.Repository, commit: str) -> str | None:
-    parents = hub[commit].peel(pygit2.Commit).parent_ids
-    return str(parents[0]) if parents else None
 
 
 def ensure_in_order(hub: pygit2.Repository, branch: str) -> str | None:
@@ -108,10 +103,11 @@ def ensure_in_order(hub: pygit2.Repository, branch: str) -> str | None:
     return main
 
 
-def accept(hub: pygit2.Repository, branch: str, commit: str, why: str = "accepted") -> None:
-    """People vouch for a commit of theirs and for all that is below it."""
+def accept(hub: pygit2.Repository, branch: str, commit: str) -> None:
+    """A person vouches for what main was moved to by hand, and for all that is below it."""
     trust = Trust.of(hub)
-    trust.adopt(Adopted(commit, trust.audited(branch) or "", why))
+    trust.adopt(Adopted(commit, trust.audited(branch) or "", "accepted"))
+    trust.set_audited(branch, commit)
 
 
 def is_known(hub: pygit2.Repository, branch: str, commit: str) -> bool:

@@ -74,10 +74,10 @@ def _look(hub: pygit2.Repository, branch: str, commit: str, options: Options) ->
     if main is None:
         raise EnvironmentProblem(f"the hub has no {branch} yet", hint="run `tapeout hub` in the repository")
     try:
-        found = hub[commit]
+        pushed = hub[commit]
     except (KeyError, ValueError) as error:
         raise NotFound(f"{commit[:12]} did not arrive") from error
-    if not isinstance(found, pygit2.Commit):
+    if pushed.type != pygit2.enums.ObjectType.COMMIT:
         raise UsageError(f"{commit[:12]} is no commit", hint=f"push a commit: HEAD:refs/for/{branch}")
     try:
         base = hub.merge_base(main, commit)
@@ -88,6 +88,6 @@ def _look(hub: pygit2.Repository, branch: str, commit: str, options: Options) ->
         raise NotAllowed(f"its history is unrelated to {branch}", hint=f"start from {branch} of the hub")
     if contained:
         raise NotAllowed(f"{branch} has it already: there is nothing to land")
-    message = found.message
+    message = pushed.peel(pygit2.Commit).message
     title, body = draft_text(message, commit, options.title)
     return _Pushed(str(base), options.issue or trailer_issue(message), Draft(title, body=body))
