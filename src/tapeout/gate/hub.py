@@ -73,7 +73,7 @@ def _fast_forward(hub: pygit2.Repository, paths: StatePaths, repository: Reposit
     user, ref = open_user(repository), f"refs/heads/{branch}"
     for _ in range(_TRIES):
         ours, theirs = resolve(hub, ref), _branch_commit(user, branch)
-        if not is_ancestor(hub, theirs, ours or ""):
+        if ours is None or not is_ancestor(hub, theirs, ours):
             theirs = _import(hub, repository, branch)
         if ours is not None and ours != theirs:
             if is_ancestor(hub, theirs, ours):

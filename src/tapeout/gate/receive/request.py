@@ -132,9 +132,11 @@ def draft_text(message: str, commit: str, title: str | None) -> tuple[str, str]:
     subject, _, rest = message.strip().partition("\n")
     if title is None:
         title = " ".join(subject.split()) or f"Pushed change {commit[:12]}"
+    title = "".join(c if c.isprintable() else "\ufffd" for c in title)
     if len(title) > MAX_TITLE:
         title = title[: MAX_TITLE - 1].rstrip() + "…"
-    return title.replace("\0", "\ufffd"), rest.strip().replace("\0", "\ufffd")[:_BODY_CHARS]
+    body = rest.strip()[:_BODY_CHARS].replace("\0", "\ufffd")
+    return title, body.encode(errors="replace").decode()
 
 
 _BODY_CHARS = 20_000
