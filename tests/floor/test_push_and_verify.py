@@ -114,6 +114,20 @@ def test_run_again_a_check_may_fail(bench: Workbench, tmp_path: Path) -> None:
     ]
 
 
+def test_gc_keeps_logs_as_long_as_the_gate_says(bench: Workbench) -> None:
+    bench.new("Write a", writes("a.txt"))
+    bench.up()
+    logs = list(Path(bench.paths.evidence).glob("*/*.log"))
+    bench.run("gc")
+    assert [log.exists() for log in logs] == [True]
+    bench.commit({"tapeout.toml": CONFIG + '\n[gate]\nkeep_logs = "1d"\n'}, "Keep logs for a day")
+    bench.data("hub")
+    os.utime(logs[0], (0, 0))
+    bench.run("gc")
+    assert [log.exists() for log in logs] == [False]
+    assert "not kept any more" in bench.run("gate", "verify", "main~1").stdout
+
+
 def test_words_that_name_nothing(bench: Workbench) -> None:
     bench.data("hub")
     for words, code in (

@@ -15,17 +15,20 @@ import pygit2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed
 from tapeout.base.git import move_ref, resolve, signature
 from tapeout.gate import Skipped, adopt, load_config, prepare_hub, publish
 from tapeout.gate.evidence import NOTES_REF, attach, read_evidence, read_note, read_sealed
 from tapeout.gate.evidence.audit import accept
+from tapeout.gate.evidence.retention import remove_old_logs
 from tapeout.gate.evidence.seal import dsse, key_id, seal, sealed_by
 from tapeout.gate.evidence.statement import record_of_statement, statement_of
 from tapeout.gate.evidence.trust import Adopted, Trust
 from tapeout.gate.evidence.verify import commits_between, landings, verify, verify_many
 from tapeout.gate.landing import land
+from tests.docs.pages import ROOT
 from tests.gate.conftest import MakeSite
 from tests.gate.site import CONFIG, Site, commit_files, commit_tree, git
 
@@ -118,6 +121,15 @@ class TestNote:
         assert statement["predicate"]["verificationResult"] == "PASSED"
         assert statement["predicate"]["base"]["digest"]["gitCommit"] == site.main_at_start
         assert '"verificationResult": "PASSED"' in git(site.paths.hub, "log", "-1", "--notes=tapeout", commit)
+
+    def test_it_fits_the_schema_of_the_reference(self, site: Site) -> None:
+        schema = json.loads((ROOT / "docs" / "reference" / "evidence.schema.json").read_text())
+        validator = Draft202012Validator(schema)
+        note = json.loads(note_text(site, land_one(site)))
+        assert [error.message for error in validator.iter_errors(note)] == []
+        for name in note["payload"]["predicate"]:
+            predicate = {key: value for key, value in note["payload"]["predicate"].items() if key != name}
+            assert list(validator.iter_errors({**note, "payload": {**note["payload"], "predicate": predicate}}))
 
     def test_the_key_is_the_owners_alone_and_in_no_note(self, site: Site) -> None:
         commit = land_one(site)
@@ -258,6 +270,17 @@ class TestVerify:
         assert found.is_good
         assert "its evidence is of the first version, which was not signed" in found.remarks
         assert problems(site, later) == ()
+
+
+def test_logs_are_removed_with_time_and_records_stay(site: Site) -> None:
+    commit = land_one(site)
+    record = read_evidence(site.hub, commit) or {}
+    folder = Path(site.paths.evidence, record["run"])
+    written = os.stat(folder / "unit.log").st_mtime
+    assert remove_old_logs(site.paths, written - 1) == 0
+    assert remove_old_logs(site.paths, written + 1) == 1
+    assert os.listdir(folder) == ["verdict.json"]
+    assert verify(site.hub, site.paths, commit).is_good
 
 
 class TestMainMovedPastTheGate:

@@ -76,7 +76,11 @@ COMMANDS = (
     Command("export", "transfer", "write issues to a file: everything, or as Beads or GitHub read it"),
     Command("snapshot", "transfer", "write issues as Markdown pages into a folder"),
     Command("doctor", "doctor", "check the state directory; rebuild the index from git"),
-    Command("gc", "gc", "pack the state directory's repositories and tidy the index; nothing is dropped"),
+    Command(
+        "gc",
+        "gc",
+        "pack the state directory's repositories and tidy the index; drops nothing but logs past gate.keep_logs",
+    ),
     Command("completion", "completion", "print a completion script for your shell"),
 )
 
