@@ -120,7 +120,7 @@ def configuration_page() -> str:
         "The file that counts is the one on the *target branch*: the floor, the workers and the gate read it from git"
         " there, never from a work tree or from a change. Only a person can change it: the gate refuses a change that"
         " touches it. An unknown field or a value of the wrong type is an error that names the line.",
-        'A duration is a number of seconds, or text such as `"90s"`, `"10m"`, `"1.5h"`, `"30d"`, `"500ms"`.',
+        'A duration is a number of seconds, or text such as `"90s"`, `"10m"`, `"1.5h"`, `"500ms"`.',
     ]
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]

@@ -120,7 +120,7 @@ def test_gc_keeps_logs_as_long_as_the_gate_says(bench: Workbench) -> None:
     logs = list(Path(bench.paths.evidence).glob("*/*.log"))
     bench.run("gc")
     assert [log.exists() for log in logs] == [True]
-    bench.commit({"tapeout.toml": CONFIG + '\n[gate]\nkeep_logs = "1d"\n'}, "Keep logs for a day")
+    bench.commit({"tapeout.toml": CONFIG + '\n[gate]\nkeep_logs = "24h"\n'}, "Keep logs for a day")
     bench.data("hub")
     os.utime(logs[0], (0, 0))
     bench.run("gc")

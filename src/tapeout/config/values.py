@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(value: object) -> object:
-    """Seconds from a number or from text such as `"90s"`, `"10m"`, `"1.5h"`, `"30d"`; other values pass through."""
+    """Seconds from a number or from text such as `"90s"`, `"10m"`, `"1.5h"`; other values pass through."""
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if match is None:
