@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ from tapeout.tracker import Draft
 from tests.gate.conftest import MakeSite
 from tests.gate.site import CONFIG, ENV, Site, commit_files, git
 
-Pushed = "subprocess.CompletedProcess[str]"
+Pushed: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
 def clone(site: Site, name: str = "clone", *options: str) -> Path:

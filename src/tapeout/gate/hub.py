@@ -75,11 +75,9 @@ def _fast_forward(hub: pygit2.Repository, paths: StatePaths, repository: Reposit
         ours, theirs = resolve(hub, ref), _branch_commit(user, branch)
         if ours is None or not is_ancestor(hub, theirs, ours):
             theirs = _import(hub, repository, branch)
-        if ours is not None and ours != theirs:
-            if is_ancestor(hub, theirs, ours):
-                return Adoption(ours)
-            if not is_ancestor(hub, ours, theirs):
-                return Adoption(ours, diverged=diverged_reason(paths, branch))
+        if ours is not None and not is_ancestor(hub, ours, theirs):
+            behind = is_ancestor(hub, theirs, ours)
+            return Adoption(ours, diverged=None if behind else diverged_reason(paths, branch))
         _vouch(hub, branch, theirs, ours)
         if ours == theirs:
             return Adoption(theirs)
