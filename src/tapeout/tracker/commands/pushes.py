@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 from tapeout.base.errors import NotAllowed
@@ -53,6 +52,8 @@ class PushCommands(AttemptCommands, IssueCommands):
         Raises:
             TapeoutError: as `check_push`.
         """
+        import socket  # loaded by nobody else who writes to the tracker
+
         with self._writing():
             queued = queries.changes(self._connection, states=OPEN_CHANGE_STATES)
             for change in queued:
