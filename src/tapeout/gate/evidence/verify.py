@@ -179,22 +179,21 @@ def _log_states(paths: StatePaths, record: Record) -> Iterator[tuple[str, str]]:
     """For each check a problem with its log, or a remark, or neither."""
     checks = record.get("checks")
     for check in checks if isinstance(checks, list) else ():
-        if not isinstance(check, dict) or not _CHECK.fullmatch(str(check.get("name"))):
+        if not isinstance(check, dict) or check.get("skipped") or not _CHECK.fullmatch(str(check.get("name"))):
             continue
-        if check.get("skipped"):
-            continue
-        run = str(check.get("cached") or record.get("run"))
-        path = os.path.join(paths.evidence, run, f"{check['name']}.log")
-        try:
-            digest = _file_digest(path) if _RUN.fullmatch(run) else None
-        except OSError:
-            digest = None
+        digest = _log_digest(paths, str(check.get("cached") or record.get("run")), check["name"])
         if digest is None:
             yield "", f"the log of check {check['name']} is not kept any more"
         elif digest != check.get("log_digest"):
             yield f"the log of check {check['name']} is not the one of its evidence", ""
-        else:
-            yield "", ""
+
+
+def _log_digest(paths: StatePaths, run: str, check: str) -> str | None:
+    """SHA-256 of a log that is kept."""
+    try:
+        return _file_digest(os.path.join(paths.evidence, run, f"{check}.log")) if _RUN.fullmatch(run) else None
+    except OSError:
+        return None
 
 
 def _file_digest(path: str) -> str:
