@@ -9,7 +9,7 @@ from typing import Any
 from tapeout import __version__
 from tapeout.base.moments import utc
 from tapeout.base.paths import StatePaths
-from tapeout.config import Config
+from tapeout.config import CheckConfig, Config
 from tapeout.gate.verdict import CheckResult, Verdict, facts
 
 VERSION = 2
@@ -29,7 +29,7 @@ class Origin:
 
 def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> Record:
     """The record of a verdict under the configuration with this digest."""
-    commands = {check.name: check.command if check.run is None else check.run for check in config.check}
+    commands = {check.name: recorded_command(check) for check in config.check}
     return {
         "version": VERSION,
         "tapeout": __version__,
@@ -52,8 +52,15 @@ def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> 
     }
 
 
-def _check(result: CheckResult, command: str | tuple[str, ...]) -> Record:
-    return {**facts(result), "command": command if isinstance(command, str) else list(command)}
+def _check(result: CheckResult, command: str | list[str]) -> Record:
+    return {**facts(result), "command": command}
+
+
+def recorded_command(check: CheckConfig) -> str | list[str]:
+    """A check's command as a record has it."""
+    if check.run is None:
+        return check.command
+    return check.run if isinstance(check.run, str) else list(check.run)
 
 
 def write_record(paths: StatePaths, record: Record) -> str:

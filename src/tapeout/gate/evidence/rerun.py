@@ -20,5 +20,5 @@ def rerun(hub: pygit2.Repository, paths: StatePaths, record: Record, commit: str
         config = load_config(hub, base)
     except UsageError:
         return []  # said already: its base has no valid tapeout.toml
-    verdict = run_checks(paths, Subject(hub.path, commit, base, branch), config)
+    verdict = run_checks(paths, Subject(hub.path, commit, base, branch), config, fresh=True)
     return [f"run again, check {finding.check} fails: {finding.reason}" for finding in verdict.findings]

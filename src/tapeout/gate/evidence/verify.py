@@ -18,7 +18,7 @@ from tapeout.base.git import first_parent, is_ancestor
 from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig
 from tapeout.gate.evidence.notes import Note, read_note
-from tapeout.gate.evidence.record import Record
+from tapeout.gate.evidence.record import Record, recorded_command
 from tapeout.gate.evidence.seal import SealedBy
 from tapeout.gate.evidence.trust import Trust
 from tapeout.gate.target import config_digest, load_config
@@ -95,13 +95,13 @@ def _check_problems(record: Mapping[str, Any], checks: Sequence[CheckConfig]) ->
     found = []
     for check in checks:
         one = told.get(check.name)
-        if not getattr(check, "blocking", True):  # it only advises
+        if not check.blocking:  # it only advises
             continue
         if one is None:
             found.append(f"check {check.name} is not in its evidence")
         elif one.get("passed") is not True:
             found.append(f"check {check.name} did not pass")
-        elif one.get("command") != (check.run if isinstance(check.run, str) else list(check.run)):
+        elif one.get("command") != recorded_command(check):
             found.append(f"check {check.name} ran another command than that of tapeout.toml")
     return found
 
