@@ -28,6 +28,7 @@ from tapeout.gate.evidence.statement import record_of_statement, statement_of
 from tapeout.gate.evidence.trust import Adopted, Trust
 from tapeout.gate.evidence.verify import commits_between, landings, verify, verify_many
 from tapeout.gate.landing import land
+from tapeout.gate.reconcile import settle
 from tests.docs.pages import ROOT
 from tests.gate.conftest import MakeSite
 from tests.gate.site import CONFIG, Site, commit_files, commit_tree, git
@@ -127,7 +128,7 @@ class TestNote:
         validator = Draft202012Validator(schema)
         note = json.loads(note_text(site, land_one(site)))
         assert [error.message for error in validator.iter_errors(note)] == []
-        for name in note["payload"]["predicate"]:
+        for name in schema["$defs"]["predicate"]["required"]:
             predicate = {key: value for key, value in note["payload"]["predicate"].items() if key != name}
             assert list(validator.iter_errors({**note, "payload": {**note["payload"], "predicate": predicate}}))
 
@@ -387,6 +388,29 @@ class TestMainMovedPastTheGate:
         assert adopt(site.paths, site.repository, "main").main == second
         kinds = [one.kind for one in verify_many(site.hub, site.paths, landings(site.hub, second))]
         assert kinds == ["landed", "covered", "adopted"]
+
+    def test_what_landed_in_a_combination_is_in_order(self, make_site: MakeSite) -> None:
+        site = make_site("[queue]\nslots = 2\n" + CONFIG)
+        changes = [site.submit({f"{number}.txt": "x"}) for number in range(6)]
+        site.run()
+        assert [site.state(change) for change in changes] == ["landed"] * 6
+        found = list(verify_many(site.hub, site.paths, landings(site.hub, site.main)))
+        assert [one.problems for one in found] == [()] * 7
+        assert {one.kind for one in found} == {"landed", "covered", "adopted"}
+        for one in found:
+            alone = verify(site.hub, site.paths, one.commit)
+            assert (alone.kind, alone.problems) == (one.kind, ()), "each by itself too"
+
+    def test_a_crash_does_not_make_the_hub_sign_what_somebody_else_wrote(self, site: Site) -> None:
+        """A landing that was cut off gets its note from the one of the combination: only from a signed one."""
+        land_one(site)
+        change = site.submit({"bad.txt": "x"})
+        site.tracker.set_gating(change.id, site.main_at_start)
+        forged = json.loads(note_text(site, site.main))
+        forged["payload"]["predicate"]["combination"] = [change.id]
+        write_note(site, site.main, json.dumps(forged))
+        settle(site.tracker, site.hub, site.main, site.tracker.change(change.id))
+        assert read_note(site.hub, site.main_at_start) is None
 
 
 class TestTrust:

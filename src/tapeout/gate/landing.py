@@ -37,7 +37,8 @@ def land(hub: pygit2.Repository, branch: str, candidate: str) -> bool:
     stacked on.
 
     Raises:
-        NotAllowed: the candidate has no passing verdict of this hub for exactly its tree, under the gate that the branch has now.
+        NotAllowed: the candidate has no passing verdict of this hub for exactly its tree, under the gate that the
+            branch has now.
     """
     commit = hub[candidate].peel(pygit2.Commit)
     evidence = read_sealed(hub, candidate)

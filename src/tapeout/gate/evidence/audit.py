@@ -63,7 +63,7 @@ def _walk(hub: pygit2.Repository, main: str, anchors: set[str]) -> _Walked:
     commit: str | None = main
     while commit is not None and commit not in anchors:
         base = landing_base(hub, commit)
-        below = _below(hub, commit, base) if base is not None else None
+        below = _below(hub, commit, base, anchors) if base is not None else None
         if below is None:
             strangers.append(commit)
             good = None
@@ -76,12 +76,14 @@ def _walk(hub: pygit2.Repository, main: str, anchors: set[str]) -> _Walked:
     return _Walked(tuple(strangers), good or commit)
 
 
-def _below(hub: pygit2.Repository, commit: str, base: str) -> str | None:
-    """`base`, if one gets there from `commit` by first parents: several changes may have landed in one move."""
-    below = first_parent(hub, commit)
+def _below(hub: pygit2.Repository, commit: str, base: str, anchors: set[str]) -> str | None:
+    """Where main was before, if one gets to `base` from `commit` by first parents: several changes may have landed in
+    one move, or a stack of them one after the other, all judged on the same base."""
+    below, known = first_parent(hub, commit), None
     while below is not None and below != base:
+        known = known or (below if below in anchors else None)
         below = first_parent(hub, below)
-    return below
+    return known if below is not None and known is not None else below
 
 
 def ensure_in_order(hub: pygit2.Repository, branch: str) -> str | None:

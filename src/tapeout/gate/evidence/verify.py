@@ -17,6 +17,7 @@ from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.git import first_parent, is_ancestor
 from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig
+from tapeout.gate.evidence.audit import landing_base
 from tapeout.gate.evidence.notes import Note, read_note
 from tapeout.gate.evidence.record import Record, recorded_command
 from tapeout.gate.evidence.seal import SealedBy
@@ -115,6 +116,11 @@ def verify(hub: pygit2.Repository, paths: StatePaths, commit: str) -> Verificati
     note = read_note(hub, commit)
     if note is None:
         return _without_evidence(hub, commit)
+    tip = note.record.get("candidate")
+    if note.sealed_by == "this hub" and tip != commit and commit in _landed_with(hub, tip):
+        whole = verify(hub, paths, str(tip))
+        told = tuple(f"{str(tip)[:12]}, with which it landed: {problem}" for problem in whole.problems)
+        return Verification(commit, "covered", note.sealed_by, told)
     facts, problems, remarks = _facts(hub, commit, note.record), [], []
     if note.envelope is None:
         problems.append("its evidence is of the first version, which was not signed")
@@ -249,11 +255,13 @@ def verify_many(hub: pygit2.Repository, paths: StatePaths, commits: Iterable[str
         yield one
 
 
-def _landed_with(hub: pygit2.Repository, commit: str) -> set[str]:
-    """The commits between one that landed and its base: main moved past them in one step."""
-    note = read_note(hub, commit)
-    base = note.record.get("base") if note is not None else None
-    return set(itertools.takewhile(lambda one: one != base, first_parents(hub, commit))) - {commit}
+def _landed_with(hub: pygit2.Repository, tip: object) -> set[str]:
+    """The commits between one that this hub landed and its base: main moved past them in one step."""
+    base = landing_base(hub, tip) if isinstance(tip, str) and tip in hub else None
+    if base is None:
+        return set()
+    assert isinstance(tip, str)
+    return set(itertools.takewhile(lambda one: one != base, first_parents(hub, tip))) - {tip}
 
 
 def _short(value: object) -> str:
