@@ -117,6 +117,7 @@ def _say(path: str, checks: list[str], red: dict[str, str]) -> str:
             "       tapeout gate run               is main green in a clean checkout?",
             "       tapeout issue new 'TITLE'      what should be done?",
             "       tapeout up                     let agents work",
+            "       tapeout hub                    how to push a commit of your own to the gate",
         ]
     )
 
