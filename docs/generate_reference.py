@@ -12,7 +12,7 @@ import inspect
 import json
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -120,15 +120,19 @@ def configuration_page() -> str:
         "The file that counts is the one on the *target branch*: the floor, the workers and the gate read it from git"
         " there, never from a work tree or from a change. Only a person can change it: the gate refuses a change that"
         " touches it. An unknown field or a value of the wrong type is an error that names the line.",
-        'A duration is a number of seconds, or text such as `"90s"`, `"10m"`, `"1.5h"`, `"500ms"`.',
+        'A duration is a number of seconds, or text such as `"90s"`, `"10m"`, `"1.5h"`, `"500ms"`. A size is a number'
+        ' of bytes, or text such as `"512MB"`, `"4GB"`, in units of 1024.',
     ]
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, config.Model):
                 continue  # a table of its own
-            default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
             kind = _kind(model, name)
+            given = None if field.is_required() else field.get_default(call_default_factory=True)
+            if kind == "size" and isinstance(given, int):
+                given = f"{given // 1024**3}GB"
+            default = "required" if field.is_required() else _default(given)
             rows.append(f"| `{name}` | {kind} | {default} | {_cell(docs.get((model.__name__, name), ''))} |")
         parts += [f"## {title}", "\n".join(rows)]
         if model is config.CheckConfig:
@@ -181,14 +185,15 @@ def _kind(model: type[config.Model], name: str) -> str:
     """The type of a field, from its JSON schema."""
     schema = model.model_json_schema()["properties"][name]
     kinds = [_schema_kind(one) for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    is_duration = "Seconds" in str(model.__annotations__.get(name)) or _is_duration(model, name)
-    return "duration" if is_duration else " or ".join(kinds)
+    if "Seconds" in str(model.__annotations__.get(name)) or _is_parsed_by(config.parse_duration, model, name):
+        return "duration"
+    return "size" if _is_parsed_by(config.parse_size, model, name) else " or ".join(kinds)
 
 
-def _is_duration(model: type[config.Model], name: str) -> bool:
+def _is_parsed_by(parser: Callable[[object], object], model: type[config.Model], name: str) -> bool:
     field = model.model_fields[name]
     inner = [one for part in get_args(field.annotation) for one in getattr(part, "__metadata__", ())]
-    return any(getattr(one, "func", None) is config.parse_duration for one in (*field.metadata, *inner))
+    return any(getattr(one, "func", None) is parser for one in (*field.metadata, *inner))
 
 
 def _schema_kind(schema: dict[str, Any]) -> str:
@@ -200,7 +205,7 @@ def _schema_kind(schema: dict[str, Any]) -> str:
         return "table of text"
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}" if "maximum" in schema else f"{schema['minimum']} or more"
-    return {"string": "text", "boolean": "true or false", "number": "number"}[schema["type"]]
+    return {"string": "text", "integer": "number", "boolean": "true or false", "number": "number"}[schema["type"]]
 
 
 def _default(value: object) -> str:

@@ -219,7 +219,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "renew": lease,
         "release": _object({"issue": _text()}),
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
-        "status": made.object(status.Status, unproven=_list(_text())),
+        "status": made.object(status.Status, unproven=_list(_text()), sandbox_warning=_text()),
         "queue": made.of(queuestatus.QueueStatus),
         "logs": _list({"anyOf": [made.of(model.Event), _FREE]}),
         "doctor": {"anyOf": [
@@ -295,7 +295,8 @@ _VERDICT = _object({
     "run": _text(),
     "tree": _text(),
     "seconds": {"type": "number"},
-}) | {"required": ["passed", "reason", "findings", "run", "tree", "seconds"]}  # fmt: skip
+    "sandbox": _text(),
+}) | {"required": ["passed", "reason", "findings", "run", "tree", "seconds", "sandbox"]}  # fmt: skip
 
 
 def envelope_schema() -> Schema:

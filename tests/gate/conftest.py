@@ -8,9 +8,16 @@ import psutil
 import pytest
 
 from tapeout.base.processes import become_subreaper, end_descendants
+from tapeout.base.sandbox import Absence, detect
+from tapeout.base.sandbox.bubblewrap import Bubblewrap
+from tapeout.gate import confine
 from tests.gate.site import CONFIG, Site
 
 MakeSite = Callable[..., Site]
+
+needs_bubblewrap = pytest.mark.skipif(
+    not isinstance(detect(), Bubblewrap), reason="bubblewrap does not work here, as inside of another sandbox"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +37,12 @@ def _no_process_left() -> Iterator[None]:
     names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
     end_descendants(grace=0, keep=before)
     assert not names, f"processes were left: {names}"
+
+
+@pytest.fixture
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sandbox: for tests whose checks leave marks outside of the checkout, to be counted."""
+    monkeypatch.setattr(confine, "detect", lambda: Absence(("the checks of this test write outside",)))
 
 
 @pytest.fixture

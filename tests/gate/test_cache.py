@@ -21,6 +21,8 @@ from tapeout.gate.versions import fits, version_line
 from tests.gate.conftest import MakeSite
 from tests.gate.site import Site, commit_files
 
+pytestmark = pytest.mark.usefixtures("unconfined")
+
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Path:

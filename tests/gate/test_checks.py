@@ -19,6 +19,10 @@ def check(run: str, kind: str = "custom", name: str = "unit", timeout: str = "30
     return f"[[check]]\nname = '{name}'\nkind = '{kind}'\nrun = '''{run}'''\ntimeout = '{timeout}'\n"
 
 
+NO_SANDBOX = "[gate]\nsandbox = 'off'\n"
+"""For what only a check without a sandbox can try."""
+
+
 def gate(site: Site, revision: str = "HEAD") -> Verdict:
     return run_gate_here(site.paths, site.repository, revision)
 
@@ -169,7 +173,10 @@ def test_checks_get_a_small_environment_of_their_own(make_site: MakeSite, monkey
         'mkdir -p "$HOME/.config/git"; git config --global user.name x; echo x > "$TMPDIR/x"',
     ],
 )
-def test_one_check_cannot_change_what_the_next_one_sees(make_site: MakeSite, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("confined", ["", NO_SANDBOX], ids=["sandbox", "no sandbox"])
+def test_one_check_cannot_change_what_the_next_one_sees(
+    make_site: MakeSite, tmp_path: Path, damage: str, confined: str
+) -> None:
     decoy = tmp_path / "decoy"  # where links lead: nothing of it may change
     decoy.mkdir(mode=0o555)
     (decoy / "precious").write_text("x")
@@ -182,7 +189,7 @@ def test_one_check_cannot_change_what_the_next_one_sees(make_site: MakeSite, tmp
         " && git fsck --connectivity-only"
     )
     site = make_site(
-        check(damage, name="first") + check(f"{look} || {{ git status; ls -lA; exit 1; }}", name="second")
+        confined + check(damage, name="first") + check(f"{look} || {{ git status; ls -lA; exit 1; }}", name="second")
         + check(look, name="third"),
         **{"src__a.txt": "a", ".gitignore": "*.log\n"},
     )  # fmt: skip
@@ -200,7 +207,7 @@ def test_a_check_that_moves_the_folder_of_its_run_fails_and_ends_the_run(make_si
         (decoy / name).mkdir(parents=True)
         (decoy / name / "precious").write_text("x")
     damage = f'run=$(dirname "$PWD"); mv "$run" {tmp_path}/away; ln -s {decoy} "$run"'
-    verdict = gate(make_site(check(damage) + check("true", name="second")))
+    verdict = gate(make_site(NO_SANDBOX + check(damage) + check("true", name="second")))
     assert [(finding.check, finding.reason) for finding in verdict.findings] == [
         ("unit", "moved the folder of its run away")
     ]
@@ -234,7 +241,8 @@ def test_links_that_lead_out_of_the_checkout_stay_links(make_site: MakeSite, tmp
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("x")
-    site = make_site(check("echo overwritten > link/file; true") + check("test ! -e link/file", name="second"))
+    overwrite = check("test -e link/precious && echo overwritten > link/file; true")
+    site = make_site(NO_SANDBOX + overwrite + check("test ! -e link/file", name="second"))
     (site.root / "link").symlink_to(outside)
     commit_files(site.root, {})
     assert not gate(site).results[1].passed, "the check wrote outside, which its rights allow"

@@ -1,5 +1,6 @@
 """Law 8 for the queue: killed at any step, a rerun lands the change exactly once."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from tapeout.base.faults import CRASH_VARIABLE, ONCE_VARIABLE
 from tapeout.gate.runs import RUN_VARIABLE
-from tests.gate.conftest import MakeSite
+from tests.gate.conftest import MakeSite, needs_bubblewrap
 from tests.gate.site import CONFIG, ENV, Site, commit_files
 
 STEPS = ["candidate", "gating", "checked", "verdict", "noted", "moved", "recorded", "published"]
@@ -76,10 +77,11 @@ def test_a_run_that_is_killed_blames_nobody(site: Site, tmp_path: Path, step: st
 
 
 def test_a_change_of_which_every_run_dies_is_refused_and_the_others_land(site: Site) -> None:
+    """Without a sandbox: in one, a check cannot kill its run."""
     changes = [site.submit({f"{one}.txt": "x"}) for one in range(2)]
     killer = site.submit({"killer.txt": "kill -9 $PPID"})
     config = CONFIG.replace("test -f bad.txt", "test -f killer.txt && kill -9 $PPID; test -f bad.txt")
-    commit_files(site.root, {"tapeout.toml": config})
+    commit_files(site.root, {"tapeout.toml": "[gate]\nsandbox = 'off'\n" + config})
     assert start_job(site).wait() == 0
     assert [site.state(change) for change in changes] == ["landed"] * 2
     assert site.state(killer) == "failed"
@@ -96,29 +98,48 @@ def test_a_bad_change_does_not_land_through_a_crash(site: Site) -> None:
 
 
 HANGING = """
+[gate]
+sandbox = "{sandbox}"
+readable = ["{here}"]
+
 [[check]]
 name = "unit"
-run = "setsid sleep 1000 & echo $! > {here}/daemon; echo started > {here}/fifo; sleep 1000"
+run = "DAEMON=1 setsid sh -c 'echo started > {here}/fifo; sleep 1000' & sleep 1000"
 timeout = "60s"
 """
 
 
-def hanging_site(make_site: MakeSite, tmp_path: Path) -> Site:
+def hanging_site(make_site: MakeSite, tmp_path: Path, sandbox: str = "preferred") -> Site:
     os.mkfifo(tmp_path / "fifo")
-    return make_site(HANGING.format(here=tmp_path))
+    return make_site(HANGING.format(here=tmp_path, sandbox=sandbox))
+
+
+def daemon_of(site: Site) -> psutil.Process:
+    """What the check left running, as it is seen from outside of any sandbox."""
+    runs = os.listdir(site.paths.gate)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environ = process.environ()
+            marked = environ.get(RUN_VARIABLE) in runs and "DAEMON" in environ
+            if marked and os.getsid(process.pid) == process.pid:
+                return process
+    raise AssertionError("the check does not run")
+
+
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_killed_in_the_middle_of_a_check_its_processes_and_checkout_are_swept(
     make_site: MakeSite, tmp_path: Path
 ) -> None:
-    site = hanging_site(make_site, tmp_path)
+    site = hanging_site(make_site, tmp_path, sandbox="off")
     change = site.submit({"a.txt": "x"})
     job = start_job(site)
     (tmp_path / "fifo").read_text()  # the check runs now
+    daemon = daemon_of(site)
     job.kill()
     job.wait()
-    daemon = psutil.Process(int((tmp_path / "daemon").read_text()))
-    assert daemon.environ()[RUN_VARIABLE] in os.listdir(site.paths.gate)
 
     site.tracker.stop_queue("so that the next run only sweeps")
     site.run()
@@ -127,7 +148,23 @@ def test_killed_in_the_middle_of_a_check_its_processes_and_checkout_are_swept(
     site.tracker.close_issue(change.issue, "wontfix")
     site.run()
 
-    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+    assert ended(daemon)
+    assert os.listdir(site.paths.gate) == []
+
+
+@needs_bubblewrap
+def test_killed_in_the_middle_of_a_check_nothing_in_its_sandbox_goes_on(make_site: MakeSite, tmp_path: Path) -> None:
+    site = hanging_site(make_site, tmp_path)
+    change = site.submit({"a.txt": "x"})
+    job = start_job(site)
+    (tmp_path / "fifo").read_text()
+    daemon = daemon_of(site)
+    job.kill()
+    job.wait()
+    psutil.wait_procs([daemon], timeout=10)
+    assert ended(daemon), "the kernel ends what is in the sandbox"
+    site.tracker.close_issue(change.issue, "wontfix")
+    site.run()
     assert os.listdir(site.paths.gate) == []
 
 
@@ -136,10 +173,11 @@ def test_asked_to_end_it_ends_the_check_and_the_change_waits(make_site: MakeSite
     change = site.submit({"a.txt": "x"})
     job = start_job(site)
     (tmp_path / "fifo").read_text()
+    daemon = daemon_of(site)
     job.terminate()
     assert job.wait() == 128 + signal.SIGTERM
 
-    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+    assert ended(daemon)
     assert os.listdir(site.paths.gate) == []
     assert site.state(change) == "gating"
 

@@ -29,6 +29,8 @@ report_file = "report.xml"
 FLAKY = """
 import os
 
+pytestmark = pytest.mark.usefixtures("unconfined")
+
 def test_flaky():  # fails every other time
     marker = {marker!r}
     if os.path.exists(marker):

@@ -153,6 +153,7 @@ def test_a_summary_has_what_the_tracker_shows() -> None:
         "run": "run",
         "tree": "t" * 40,
         "seconds": 1.235,
+        "sandbox": "",
     }
 
 

@@ -20,7 +20,6 @@ import asyncio.subprocess
 import contextlib
 import fcntl
 import os
-import selectors
 import signal
 import subprocess
 import termios
@@ -31,6 +30,7 @@ from typing import IO, Any, NamedTuple
 
 import psutil
 
+from tapeout.base.capture import TIMED_OUT, Output, drain, follow
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.ids import new_id
 from tapeout.base.proctree import (
@@ -40,8 +40,10 @@ from tapeout.base.proctree import (
     end_descendants,
     end_found,
     end_marked,
+    end_namespace,
     has_mark,
     is_alive,
+    pids_below,
     remember,
     start_time,
     was_started_here,
@@ -78,8 +80,12 @@ _UNKNOWN = -1
 """No process has this id."""
 
 
-def _in_child(terminal: int | None = None) -> Callable[[], None]:
-    """What the child does between fork and exec: must not raise, and must take no lock."""
+Watch = Callable[[list[int], int], str]
+"""Told the pids of a run and how many bytes it printed, says why the run has to end; empty if it may go on."""
+
+
+def _in_child(terminal: int | None = None, before_exec: Callable[[], None] | None = None) -> Callable[[], None]:
+    """What the child does between fork and exec: must take no lock. If it raises, the program is not started."""
     parent, kill_signal = os.getpid(), int(signal.SIGKILL)
 
     def run() -> None:
@@ -89,6 +95,8 @@ def _in_child(terminal: int | None = None) -> Callable[[], None]:
                 os._exit(127)
         if terminal is not None:
             fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        if before_exec is not None:
+            before_exec()
 
     return run
 
@@ -115,11 +123,14 @@ def start(
     stdout: File = None,
     stderr: File = None,
     controlling_terminal: int | None = None,
+    before_exec: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own; on Linux it is killed when the *thread* that started it ends.
 
     So start what shall outlive a call from the main thread. `controlling_terminal` names the standard
-    stream (0, 1 or 2) whose pty becomes the controlling terminal of the new session.
+    stream (0, 1 or 2) whose pty becomes the controlling terminal of the new session. `before_exec` is called in the
+    child, which inherits `pass_fds`.
 
     Raises:
         EnvironmentProblem: the program or the folder is missing, or must not be run.
@@ -133,7 +144,8 @@ def start(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=_in_child(controlling_terminal),
+            preexec_fn=_in_child(controlling_terminal, before_exec),
+            pass_fds=tuple(pass_fds),
         )
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise _cannot_start(argv, cwd, error) from error
@@ -187,6 +199,8 @@ class Captured(NamedTuple):
     timed_out: bool
     leftovers: int
     """How many processes it left running, or had running at the timeout; all were killed."""
+    stopped: str = ""
+    """Why it was killed before its time, such as for memory; empty if it was not."""
 
 
 def run_trusted(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float) -> Captured:
@@ -218,34 +232,6 @@ def run_trusted(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeou
     )
 
 
-class _Output:
-    """The first and the last bytes of a stream."""
-
-    def __init__(self, keep: int) -> None:
-        self._half = max(keep // 2, 1)
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._cut = 0
-
-    def add(self, chunk: bytes) -> None:
-        room = self._half - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[room:]
-        if len(self._tail) > 4 * self._half:
-            self._trim()
-
-    def _trim(self) -> None:
-        surplus = max(len(self._tail) - self._half, 0)
-        del self._tail[:surplus]
-        self._cut += surplus
-
-    def text(self) -> tuple[str, int]:
-        """What was kept, with a line where something is missing, and how many bytes are missing."""
-        self._trim()
-        note = f"\n[... {self._cut} bytes of output cut here ...]\n".encode() if self._cut else b""
-        return bytes(self._head + note + self._tail).decode(errors="replace"), self._cut
-
-
 class _Runs:
     """The runs of this process that are going on, and which children it had before the first of them."""
 
@@ -275,7 +261,16 @@ _runs = _Runs()
 
 
 def run_captured(
-    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float, keep: int = 262_144
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    timeout: float,
+    keep: int = 262_144,
+    before_exec: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
+    watch: Watch | None = None,
+    contained: bool = False,
 ) -> Captured:
     """Run a command to its end, or kill it after `timeout` seconds, with everything that it started.
 
@@ -285,12 +280,18 @@ def run_captured(
     process, the last of them ends it. Other code of this process must start its sessions with `start`, or
     they look so too.
 
+    Args:
+        keep: how many bytes of output are kept.
+        before_exec: called in the child, which inherits `pass_fds`.
+        watch: asked every `WATCH_SECONDS` whether the run may go on.
+        contained: all that the command starts dies with it, as in a process namespace.
+
     Raises:
         EnvironmentProblem: the program or the folder is missing, or must not be run.
     """
     become_subreaper()
     begun = time.monotonic()
-    run, output = new_id(16), _Output(keep)
+    run, output = new_id(16), Output(keep)
     _runs.begin()
     process: subprocess.Popen[bytes] | None = None
     ended: set[int] = set()
@@ -302,71 +303,45 @@ def run_captured(
                 env={**env, RUN_VARIABLE: run},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                before_exec=before_exec,
+                pass_fds=pass_fds,
             )
-            timed_out = not _follow(process, output, begun + timeout)
+            stopped = follow(process, output, begun + timeout, _watching(process, run, output, watch, contained))
         finally:  # also when a signal ends us while the program is being started: it may run before we know of it
             root = process.pid if process is not None else _UNKNOWN
+            if contained and process is not None:
+                end_namespace(process)
             ended = end_found(lambda: _members(root, run), grace=0)
             if process is not None:
                 process.wait()
-        _drain(process, output)
+        drain(process, output)
     finally:
         _runs.end()
     text, cut = output.text()
     return Captured(
-        exit_code=None if timed_out else process.returncode,
+        exit_code=None if stopped == TIMED_OUT else process.returncode,
         output=text,
         cut_bytes=cut,
         seconds=time.monotonic() - begun,
-        timed_out=timed_out,
+        timed_out=stopped == TIMED_OUT,
         leftovers=len(ended - {process.pid}),
+        stopped="" if stopped == TIMED_OUT else stopped,
     )
 
 
-def _follow(process: "subprocess.Popen[bytes]", output: _Output, deadline: float) -> bool:
-    """Collect output until the process ends; False if the deadline came first."""
-    assert process.stdout is not None
-    pipe = process.stdout.fileno()
-    os.set_blocking(pipe, False)
-    pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            if pidfd is not None:
-                selector.register(pidfd, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
-                ready = {key.fd for key, _ in selector.select(left if pidfd is not None else min(left, 0.05))}
-                if pipe in ready and not _read(pipe, output):
-                    selector.unregister(pipe)
-                if pidfd in ready or (pidfd is None and process.poll() is not None):
-                    return True
-            return False
-    finally:
-        if pidfd is not None:
-            os.close(pidfd)
+def _watching(
+    process: "subprocess.Popen[bytes]", run: str, output: Output, watch: Watch | None, contained: bool
+) -> Callable[[], str] | None:
+    """What to ask while a command runs; None if nobody watches."""
+    if watch is None:
+        return None
 
+    def ask() -> str:
+        if contained:
+            return watch(pids_below(process.pid), output.total)
+        return watch([member.pid for member in _members(process.pid, run)], output.total)
 
-def _read(pipe: int, output: _Output) -> bool:
-    """Take one chunk; False at the end of the stream."""
-    try:
-        chunk = os.read(pipe, 65536)
-    except BlockingIOError:
-        return True
-    output.add(chunk)
-    return bool(chunk)
-
-
-def _drain(process: "subprocess.Popen[bytes]", output: _Output, patience: float = 1.0) -> None:
-    """Take what is left in the pipe; somebody out of reach may hold it open, so only for `patience`
-    seconds."""
-    assert process.stdout is not None
-    pipe = process.stdout.fileno()
-    deadline = time.monotonic() + patience
-    with process.stdout, selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            if selector.select(left) and not _read(pipe, output):
-                return
+    return ask
 
 
 def _members(root: int, run: str) -> list[psutil.Process]:

@@ -157,16 +157,47 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             return process.children()
         return []
+    children = []
+    for pid in _listed_children(process.pid):
+        with contextlib.suppress(psutil.Error):
+            children.append(psutil.Process(pid))
+    return children
+
+
+def _listed_children(pid: int) -> list[int]:
+    """Children of a process from the kernel's own list, where there is one."""
     pids: list[bytes] = []
     with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{process.pid}/task"):
-            with open(f"/proc/{process.pid}/task/{thread}/children", "rb") as file:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 pids += file.read().split()
-    children = []
-    for pid in pids:
+    return [int(pid) for pid in pids]
+
+
+def pids_below(pid: int) -> list[int]:
+    """A process and its descendants: only their numbers, for that is quick with thousands."""
+    if not CHILD_LISTS:
         with contextlib.suppress(psutil.Error):
-            children.append(psutil.Process(int(pid)))
-    return children
+            return [pid, *(child.pid for child in below(psutil.Process(pid)))]
+        return []
+    found = [pid]
+    for parent in found:  # grows meanwhile
+        found += _listed_children(parent)
+    return found
+
+
+def end_namespace(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and the process namespace that its child is the first process of: when that one is killed the
+    kernel kills all in it, which can start nothing meanwhile, however many they are."""
+    firsts = [] if process.poll() is not None else _listed_children(process.pid)
+    for first in firsts:
+        with contextlib.suppress(OSError):
+            os.kill(first, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    for first in firsts:  # ours now; it can only be reaped when nothing is left in it
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(first, 0)
 
 
 def has_mark(process: psutil.Process, marker: str, value: str) -> bool:

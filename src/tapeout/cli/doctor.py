@@ -22,6 +22,7 @@ def add_arguments(parser: Describes) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> Result:
+    from tapeout.base import sandbox
     from tapeout.tracker import Tracker, gitlog, rebuild
 
     context = here()
@@ -36,6 +37,8 @@ def _doctor(arguments: argparse.Namespace) -> Result:
         counts = tracker.counts()
         unflushed = tracker.has_outbox()
         circles, parents = tracker.circles(), tracker.parent_circles()
+    sandboxes = [found if isinstance(found, str) else found.description for found in sandbox.available()]
+    usable = sandbox.detect()
     quarantined = gitlog.replicas(context.paths, gitlog.QUARANTINE_REFS)
     data = {
         "state": context.paths.root,
@@ -44,6 +47,8 @@ def _doctor(arguments: argparse.Namespace) -> Result:
         "circles": [dependency._asdict() for dependency, _ in circles],
         "parent_circles": parents,
         "quarantined": quarantined,
+        "sandbox": None if isinstance(usable, sandbox.Absence) else usable.description,
+        "sandboxes": sandboxes,
     }
     lines = [
         f"state directory {context.paths.root}",
@@ -54,6 +59,10 @@ def _doctor(arguments: argparse.Namespace) -> Result:
             for one, way in circles
         ),
         *(f"{' -> '.join(circle)}: these issues are each other's parents" for circle in parents),
+        "sandbox: none, so checks run with your rights"
+        if isinstance(usable, sandbox.Absence)
+        else f"sandbox: {usable.description}",
+        *(f"  tried: {found}" for found in sandboxes),
         *(f"the log of {name} that came from a remote was put aside: `tapeout sync` says why" for name in quarantined),
     ]
     return Result({**data, **counts._asdict()}, "\n".join(lines))

@@ -46,6 +46,8 @@ def _run(arguments: argparse.Namespace) -> Result:
     rows = [(r.name, r.kind, _word(r), f"{r.seconds:.1f}s", r.reason or _remark(r)) for r in verdict.results]
     text = table(("check", "kind", "result", "time", ""), rows)
     where = f"{verdict.candidate[:12]} passes the gate (run {verdict.run})"
+    if verdict.warning:
+        text = f"WARNING: {verdict.warning}\n\n{text}"
     if verdict.passed:
         return Result(gate.summary(verdict), f"{text}\n\n{where}")
     if not arguments.json:

@@ -86,6 +86,8 @@ def _table(check: CheckConfig, red: str | None) -> list[str]:
     lines = ["[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
     if check.run is not None:
         lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
+    if check.network:
+        lines.append("network = true")
     if red is None:
         return lines
     reason = "".join(c if c.isprintable() else " " for c in red)

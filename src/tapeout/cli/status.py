@@ -34,8 +34,9 @@ def _status(arguments: argparse.Namespace) -> Result:
     data = asdict(status)
     data["counts"] = status.counts._asdict()
     data["unproven"] = unproven = _unproven(context.paths)
+    data["sandbox_warning"] = warning = _sandbox_warning(context.paths)
     data["needs_person"] = [issue._asdict() for issue in status.needs_person]
-    return Result(data, _text(status, unproven))
+    return Result(data, _text(status, unproven, warning))
 
 
 def _unproven(paths: StatePaths) -> list[str]:
@@ -49,7 +50,27 @@ def _unproven(paths: StatePaths) -> list[str]:
         return []
 
 
-def _text(status: Status, unproven: list[str]) -> str:
+def _sandbox_warning(paths: StatePaths) -> str:
+    """Whether the checks of the target branch run without a sandbox here, and why; empty if they do not."""
+    from tapeout.base.errors import TapeoutError
+    from tapeout.gate import sandbox_warning
+
+    try:
+        return sandbox_warning(paths)
+    except TapeoutError:
+        return ""
+
+
+def _about_the_gate(status: Status, unproven: list[str], warning: str) -> list[str]:
+    lines = [f"the queue is stopped: {status.queue_stopped}"] if status.queue_stopped else []
+    if warning:
+        lines.append(f"WARNING: {warning}")
+    if unproven:
+        lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
+    return lines
+
+
+def _text(status: Status, unproven: list[str], warning: str) -> str:
     from tapeout.cli.view import context_share
 
     floor, counts = status.floor, status.counts
@@ -63,10 +84,7 @@ def _text(status: Status, unproven: list[str]) -> str:
         f"{counts.deferred} deferred, {counts.needs_person} need a person), {counts.landed} landed, "
         f"{counts.closed - counts.landed} otherwise closed"
     )
-    if status.queue_stopped:
-        lines.append(f"the queue is stopped: {status.queue_stopped}")
-    if unproven:
-        lines.append(f"never seen red: {', '.join(unproven)} (`tapeout gate prove` shows whether they can be)")
+    lines += _about_the_gate(status, unproven, warning)
     lines += _unpublished(status)
     if status.workers:
         rows = [

@@ -7,7 +7,7 @@ from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
 from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
-from tapeout.config.values import Model, parse_duration
+from tapeout.config.values import Model, parse_duration, parse_size
 
 __all__ = [
     "CONFIG_FILE",
@@ -23,4 +23,5 @@ __all__ = [
     "TrackerConfig",
     "parse_config",
     "parse_duration",
+    "parse_size",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tapeout.config.values import Model, Name, Seconds
+from tapeout.config.values import Model, Name, Seconds, Size
 
 CheckKind = Literal[
     "build", "types", "lint", "complexity", "test", "coverage", "duplication", "secrets", "dependencies", "size",
@@ -74,6 +74,21 @@ class CheckConfig(Model):
     defect: str | None = None
     """A command for `sh -c` that plants a defect which this check must see, for `tapeout gate prove`: for checks whose
     kind does not tell what they look at."""
+
+    network: bool = False
+    """Whether it may reach the network. Without it only 127.0.0.1 answers, inside the sandbox."""
+
+    memory: Size | None = None
+    """As in `[gate]`, for this check."""
+
+    processes: Annotated[int, Field(ge=1)] | None = None
+    """As in `[gate]`, for this check."""
+
+    file_size: Size | None = None
+    """As in `[gate]`, for this check."""
+
+    output: Size | None = None
+    """As in `[gate]`, for this check."""
 
     @field_validator("report_file")
     @classmethod
@@ -204,6 +219,27 @@ class GateConfig(Model):
 
     flaky_reruns: Annotated[int, Field(ge=0, le=5)] = 1
     """How often a failed `test` check is run again on the same files, to recognise flaky tests."""
+
+    sandbox: Literal["required", "preferred", "off"] = "preferred"
+    """`required`: where there is no sandbox the queue stops. `preferred`: then checks run without one, and verdicts say
+    so. `off`: no sandbox."""
+
+    readable: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Globs of files and folders that checks may read although they lie in your home, such as
+    `"~/.cache/pre-commit"`. The programs on `PATH` need no entry."""
+
+    memory: Size | None = None
+    """How much memory the processes of one check may use together, such as `"4GB"`; by default three quarters of the
+    machine's."""
+
+    processes: Annotated[int, Field(ge=1)] = 2000
+    """How many processes one check may have at once."""
+
+    file_size: Size = 8 * 1024**3
+    """The largest file that a check may write."""
+
+    output: Size = 1024**3
+    """How much a check may print."""
 
     privileged: PrivilegedConfig = PrivilegedConfig()
     """The table `[gate.privileged]`."""

@@ -20,6 +20,21 @@ def parse_duration(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]i?B|B)?")
+_BYTES = {unit: 1024**power for power, unit in enumerate(("", "k", "M", "G", "T"))}
+
+
+def parse_size(value: object) -> object:
+    """Bytes from a number or from text such as `"512MB"`, `"4GB"` (units of 1024); other values pass through."""
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value.strip())
+        if match is None:
+            raise ValueError('should be a size such as "512MB" or "4GB"')
+        return int(float(match["number"]) * _BYTES[(match["unit"] or "B").rstrip("iB")])
+    return value
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 

@@ -5,7 +5,8 @@ A change is merged with main in memory, the merge is checked out clean, the chec
 note before it does.
 
 Where to look: `judge`, `flaky`, `order`, `excerpt`, `verdict`, `integrity` and `landing.objection` are decisions
-without I/O; `checks` runs all checks, `examine` one of them, in the checkouts of `rooms`; `reports` reads what they
+without I/O; `checks` runs all checks, `examine` one of them, in the checkouts of `rooms`
+and within what `confine` allows; `reports` reads what they
 found; `cache` is what earlier runs found out, under keys that `toolchain` makes honest; `candidate`, `landing`,
 `evidence` and `hub` are git; `lander` is the queue that ties them together, `reconcile` what it does after a crash;
 `publish` brings the result to the user.
@@ -18,6 +19,7 @@ Not protected, and known: what `integrity` says about itself. Files kept by Git 
 submodules as empty folders.
 """
 
+from tapeout.gate.confine import sandbox_warning
 from tapeout.gate.environment import GateUnavailable
 from tapeout.gate.evidence import NOTES_REF, read_evidence
 from tapeout.gate.here import run_gate_here, try_checks
@@ -45,6 +47,7 @@ __all__ = [
     "read_evidence",
     "run_gate_here",
     "run_queue",
+    "sandbox_warning",
     "summary",
     "try_checks",
     "unproven_checks",

@@ -1,8 +1,9 @@
 """A clean checkout of one exact commit, put back into that state before each check.
 
-It is a repository of its own: the objects are hard links, HEAD is detached at the commit, the base is
-`origin/<branch>`, tags are there, and no hook, template or filter of anybody is. It is made with pygit2: what the
-commit holds (attributes, links, submodules) makes no program run.
+It is a repository of its own: HEAD is detached at the commit, the base is `origin/<branch>`, tags are there, and no
+hook, template or filter of anybody is. It is made with pygit2: what the commit holds (attributes, links, submodules)
+makes no program run. Objects are borrowed from the source, where a sandbox makes them read-only: a hard link would be
+a way to write into the source itself.
 
 A check may change anything in it. Only what it changed is put back, seen by inode, size and change time, which a
 process cannot set: a big repository is written once, not once a check.
@@ -19,7 +20,6 @@ from typing import IO
 
 import pygit2
 
-from tapeout.base.packing import linking
 from tapeout.gate.runs import identity, remove_tree
 
 Stamp = tuple[int, ...]
@@ -103,22 +103,26 @@ class Checkout:
         self._git_state = self._git_stamps()
 
     def _git_stamps(self) -> dict[str, Stamp] | None:
-        """State of the repository itself. Another hard link of an object changes its change time: that is left out."""
+        """State of the repository itself."""
         if not os.path.isdir(self._git) or os.path.islink(self._git):
             return None
-        stamps = _walk(self._git, "")
-        return {path: stamp[:4] if path.startswith("objects/") else stamp for path, stamp in stamps}
+        return dict(_walk(self._git, ""))
 
     def _write_git(self) -> None:
-        os.makedirs(os.path.join(self._git, "refs", "heads"))
-        with linking(self._source):
-            _link_objects(os.path.join(self._source, "objects"), os.path.join(self._git, "objects"))
-        for name, text in (("HEAD", f"{self.commit}\n"), ("config", _CONFIG), ("packed-refs", self._refs)):
+        for folder in ("refs/heads", "objects/info", "objects/pack"):
+            os.makedirs(os.path.join(self._git, folder))
+        alternates = os.path.realpath(os.path.join(self._source, "objects")) + "\n"
+        for name, text in (
+            ("HEAD", f"{self.commit}\n"),
+            ("config", _CONFIG),
+            ("packed-refs", self._refs),
+            ("objects/info/alternates", alternates),
+        ):
             with open(os.path.join(self._git, name), "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
         shallow = os.path.join(self._source, "shallow")
         if os.path.exists(shallow):
-            _link_or_copy(shallow, os.path.join(self._git, "shallow"))
+            shutil.copyfile(shallow, os.path.join(self._git, "shallow"))
 
     def _check_out(self) -> None:
         repository = pygit2.Repository(self._git, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
@@ -146,33 +150,6 @@ def _packed_refs(source: str, base: str, branch: str) -> str:
 
 def _text(path: str) -> IO[str]:
     return open(path, encoding="utf-8", errors="surrogateescape")
-
-
-def _link_objects(source: str, target: str) -> None:
-    """Hard links of all objects; what the source itself borrows stays borrowed."""
-    for folder, _, names in os.walk(source):
-        into = os.path.join(target, os.path.relpath(folder, source))
-        os.makedirs(into, exist_ok=True)
-        for name in names:
-            if name != "alternates" and not name.startswith("tmp_"):
-                _link_or_copy(os.path.join(folder, name), os.path.join(into, name))
-    alternates = os.path.join(source, "info", "alternates")
-    if os.path.exists(alternates):
-        with open(alternates, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [os.path.join(source, line.strip()) for line in file if line.strip()]
-        os.makedirs(os.path.join(target, "info"), exist_ok=True)
-        path = os.path.join(target, "info", "alternates")
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.writelines(f"{os.path.realpath(line)}\n" for line in lines)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        return  # packed meanwhile: the pack is, or will be, linked too
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _stamps(folder: str) -> dict[str, Stamp]:

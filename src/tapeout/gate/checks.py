@@ -14,6 +14,7 @@ from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.builtin import look
 from tapeout.gate.cache import IN_MEMORY, Cache
+from tapeout.gate.confine import sandbox_note
 from tapeout.gate.environment import unavailable
 from tapeout.gate.examine import Displaced, Examination, examine
 from tapeout.gate.globs import matches
@@ -78,6 +79,7 @@ def _judge(shared: Examination, findings: tuple[Finding, ...], begun: float) -> 
         results=results,
         findings=found,
         seconds=time.monotonic() - begun,
+        sandbox=sandbox_note(shared.config),
     )
     save_reports(shared.logs, verdict)
     return verdict

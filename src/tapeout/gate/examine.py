@@ -13,6 +13,7 @@ from tapeout import __version__
 from tapeout.config import CheckConfig, Config
 from tapeout.gate import flaky, judge
 from tapeout.gate.cache import Cache, Sighting, key_of
+from tapeout.gate.confine import sandbox_note
 from tapeout.gate.environment import GateUnavailable, disk_is_full
 from tapeout.gate.execute import check_environment
 from tapeout.gate.judge import Base, Outcome
@@ -50,6 +51,7 @@ class Examination:
         machine = os.uname()
         return key_of(
             variables=check_environment(self.config, "", ""),
+            sandbox=sandbox_note(self.config),
             gate=self.config.gate.model_dump(mode="json"),
             machine=(machine.sysname, machine.machine),
         )

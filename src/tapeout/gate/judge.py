@@ -114,6 +114,8 @@ def broken_off(check: CheckConfig, outcome: Outcome) -> str:
     captured = outcome.captured
     if captured.timed_out:
         return f"timed out after {check.timeout:g} s"
+    if captured.stopped:
+        return captured.stopped
     code = captured.exit_code
     if code is None:
         return "did not end"

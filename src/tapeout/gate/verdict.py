@@ -79,6 +79,13 @@ class Verdict:
     results: tuple[CheckResult, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    sandbox: str = ""
+    """What confined the checks, with what it lacks; `none: ` and why if nothing did."""
+
+    @property
+    def warning(self) -> str:
+        """What whoever reads the verdict has to know; empty if there is nothing."""
+        return warning_of(self.sandbox)
 
     @property
     def reason(self) -> str:
@@ -89,6 +96,11 @@ class Verdict:
             exceptions = [note for result in self.results if not result.cached for note in notes(result)]
             return f"{said} ({'; '.join(exceptions)})" if exceptions else said
         return "; ".join(f"{finding.check}: {finding.reason}" for finding in self.findings)
+
+
+def warning_of(sandbox: str) -> str:
+    """What a record's word on the sandbox means for whoever reads it; empty if nothing is amiss."""
+    return f"checks run without a sandbox: {sandbox[6:]}" if sandbox.startswith("none: ") else ""
 
 
 def findings_of(results: tuple[CheckResult, ...]) -> tuple[Finding, ...]:
@@ -140,7 +152,7 @@ def facts(result: CheckResult) -> dict[str, Any]:
 
 def summary(verdict: Verdict) -> dict[str, Any]:
     """The verdict in at most `SUMMARY_BYTES` of JSON: `passed`, `reason`, `findings`, `notes`, `run`, `tree`,
-    `seconds`.
+    `seconds`, `sandbox`.
 
     When there is too much, every finding keeps its reason and excerpts are shortened evenly.
     """
@@ -155,6 +167,7 @@ def summary(verdict: Verdict) -> dict[str, Any]:
         "run": verdict.run,
         "tree": verdict.tree,
         "seconds": round(verdict.seconds, 3),
+        "sandbox": _one_line(verdict.sandbox, _REASON_CHARS),
     }
     excerpt_chars, reason_chars = 4_000, _REASON_CHARS
     while True:

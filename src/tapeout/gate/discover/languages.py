@@ -61,15 +61,19 @@ def javascript_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[C
     manager = next((name for lock, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")) if lock in paths), "npm")
     install = "npm ci" if "package-lock.json" in paths and manager == "npm" else f"{manager} install"
     found = [
-        CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}")
+        CheckConfig(name=f"{manager}-{script}", kind=kind, run=f"{install} && {manager} run {script}", network=True)
         for script, kind in _SCRIPTS
         if script in scripts and "no test specified" not in str(scripts[script])
     ]
     kinds = {check.kind for check in found}
     if "types" not in kinds and "tsconfig.json" in paths:
-        found.append(CheckConfig(name="tsc", kind="types", run=f"{install} && npx --no-install tsc --noEmit"))
+        found.append(
+            CheckConfig(name="tsc", kind="types", run=f"{install} && npx --no-install tsc --noEmit", network=True)
+        )
     if "lint" not in kinds and _ESLINT & paths:
-        found.append(CheckConfig(name="eslint", kind="lint", run=f"{install} && npx --no-install eslint ."))
+        found.append(
+            CheckConfig(name="eslint", kind="lint", run=f"{install} && npx --no-install eslint .", network=True)
+        )
     return found
 
 
@@ -83,11 +87,16 @@ def go_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckConf
     if "go.mod" not in paths:
         return []
     golangci = {".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"} & paths
+    fetches = "go.sum" in paths and "vendor" not in paths
     return [
-        CheckConfig(name="go-build", kind="build", run="go build ./..."),
-        *([CheckConfig(name="golangci-lint", kind="lint", run="golangci-lint run")] if golangci else []),
-        CheckConfig(name="go-vet", kind="lint", run="go vet ./..."),
-        CheckConfig(name="go-test", kind="test", run="go test ./..."),
+        CheckConfig(name="go-build", kind="build", run="go build ./...", network=fetches),
+        *(
+            [CheckConfig(name="golangci-lint", kind="lint", run="golangci-lint run", network=fetches)]
+            if golangci
+            else []
+        ),
+        CheckConfig(name="go-vet", kind="lint", run="go vet ./...", network=fetches),
+        CheckConfig(name="go-test", kind="test", run="go test ./...", network=fetches),
     ]
 
 
@@ -95,10 +104,11 @@ def rust_checks(files: Mapping[str, str], paths: frozenset[str]) -> list[CheckCo
     if "Cargo.toml" not in paths:
         return []
     formatted = {"rustfmt.toml", ".rustfmt.toml"} & paths
+    fetches = "vendor" not in paths
     return [
         *([CheckConfig(name="cargo-fmt", kind="lint", run="cargo fmt --check")] if formatted else []),
-        CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings"),
-        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0),
+        CheckConfig(name="cargo-clippy", kind="lint", run="cargo clippy --all-targets -- -D warnings", network=fetches),
+        CheckConfig(name="cargo-test", kind="test", run="cargo test", timeout=1800.0, network=fetches),
     ]
 
 

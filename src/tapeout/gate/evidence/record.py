@@ -44,6 +44,7 @@ def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> 
         "passed": verdict.passed,
         "reason": verdict.reason,
         "seconds": round(verdict.seconds, 3),
+        "sandbox": verdict.sandbox,
         "config_digest": digest,
         "checks": [_check(result, commands[result.name]) for result in verdict.results],
         "findings": [
