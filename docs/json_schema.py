@@ -233,7 +233,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "up": {"anyOf": [run, _object({"pid": {"type": "integer"}, "log": _text()})]},
         "demo": run,
         "stop": _object({"pid": {"type": "integer"}}),
-        "init": _object({"file": _text(), "checks": _list(_text())}),
+        "init": _object({"file": _text(), "checks": _list(_text()), "red": {"type": "object"}}),
         "agents": _list(_FREE),
         "gate run": verdict,
         "gate prove": _object({"checks": _list(made.object(Proof, proven={"type": "boolean"}))}),
@@ -241,6 +241,15 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "gate export": _object({
             "run": _text(), "commit": _text(), "findings": {"type": "integer"}, "tests": {"type": "integer"},
         }),
+        "gate verify": _object({"commits": _list(_object({
+            "commit": _text(), "kind": {"enum": ["landed", "adopted", "before", "covered", "unvalidated"]},
+            "signed_by": {"enum": ["this hub", "another hub", "nobody"]}, "good": {"type": "boolean"},
+            "problems": _list(_text()), "remarks": _list(_text()),
+        })), "problems": _list(_text())}),
+        "hub": {"anyOf": [
+            _object({name: _text() for name in ("path", "branch", "commit", "ref", "push")}),
+            _object({"branch": _text(), "commit": _text()}),
+        ]},
         "publish": _object({"published": {"type": ["string", "null"]}}),
         "completion": _object({"script": _text()}),
     }  # fmt: skip

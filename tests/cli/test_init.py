@@ -98,3 +98,16 @@ def test_a_bare_repository_is_refused(fresh: Workbench, tmp_path: Path) -> None:
     before = sorted(path.name for path in bare.root.iterdir())
     assert "bare" in bare.run("init", code=7).stderr
     assert sorted(path.name for path in bare.root.iterdir()) == before
+
+
+def test_what_is_red_already_is_left_out_on_request(fresh: Workbench) -> None:
+    fresh.commit({
+        "Makefile": "test:\n\t@echo 3 passed\nlint:\n\t@echo 'x.py:1: bad'; exit 1\ntypes:\n\t@no-such-program\n",
+    })  # fmt: skip
+    said = fresh.data("init", "--try")
+    assert said["checks"] == ["size", "secrets", "make-test"]
+    assert said["red"].keys() == {"make-lint", "make-types"}
+    text = (fresh.root / "tapeout.toml").read_text()
+    assert "# Red on the code as it is: " in text
+    assert '# run = "make lint"' in text
+    assert [check.name for check in written(fresh).check] == said["checks"]

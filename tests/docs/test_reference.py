@@ -111,6 +111,8 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
         ("agents",),
         ("doctor",),
         ("gate show", "main"),
+        ("gate verify", "--all"),
+        ("hub",),
         ("publish",),
         ("gate run",),
     ):

@@ -58,7 +58,7 @@ def test_a_configuration_that_is_not_committed(bench: Workbench) -> None:
         (CONFIG.replace("workers = 4", "workers = 0"), "tapeout.toml:7: floor.workers:"),
         (CONFIG.replace("workers = 4", "wokers = 4"), "tapeout.toml:7: floor.wokers: is not a known field"),
         (CONFIG.replace('\ntimeout = "20s"', '\ntimeout = "soon"'), "tapeout.toml:15: check.0.timeout:"),
-        (CONFIG.replace('run = "test', '# run = "test'), "check.0.run: is required"),
+        (CONFIG.replace('run = "test', '# run = "test'), "check.0: a custom check needs run, its command"),
         ('[project]\nbranch = "main"\n', "at least one [[check]] is required"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tapeout.base.errors import NotAllowed
 from tapeout.base.git import move_ref, resolve
-from tapeout.gate import lander
+from tapeout.gate import adopt, lander
 from tapeout.gate.evidence import attach
 from tapeout.gate.landing import land, objection
 from tapeout.gate.runs import try_lock
@@ -142,8 +142,8 @@ def test_main_moved_by_somebody_else_between_gate_and_move(site: Site, monkeypat
 
     def interfere(name: str) -> None:
         if name == "landing.noted" and not moved:
-            moved.append(commit_tree(site.hub, [site.main], {"other.txt": "x"}))
-            assert move_ref(site.hub, "refs/heads/main", moved[0], site.main_at_start)
+            moved.append(commit_files(site.root, {"other.txt": "x"}))
+            assert adopt(site.paths, site.repository, "main").adopted == moved[0]
 
     monkeypatch.setattr(lander, "point", interfere)
     change = site.submit({"a.txt": "x"})

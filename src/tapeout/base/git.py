@@ -155,6 +155,12 @@ def is_ancestor(repository: pygit2.Repository, ancestor: str, descendant: str) -
     return ancestor == descendant or repository.descendant_of(descendant, ancestor)
 
 
+def first_parent(repository: pygit2.Repository, commit: str) -> str | None:
+    """The first parent of a commit that is there; None if it has none."""
+    parents = repository[commit].peel(pygit2.Commit).parent_ids
+    return str(parents[0]) if parents else None
+
+
 def read_blob(repository: pygit2.Repository, commit: str, path: str) -> bytes | None:
     """Content of the file at `path` in a commit's tree; None if there is no such file."""
     try:

@@ -20,6 +20,9 @@ from tapeout.base.processes import run_captured
 LOOSE_LIMIT = 2_000
 """Loose objects above which a repository is packed; git's own limit, 6,700, is for repositories that nobody links."""
 
+PACK_LIMIT = 50
+"""Packs above which a repository is packed, as for git itself: each push to the hub comes as one."""
+
 PACK_SECONDS = 600.0
 
 LOCK = "tapeout-packing"
@@ -38,14 +41,14 @@ def linking(path: str) -> Iterator[None]:
 
 
 def pack_if_scattered(path: str, limit: int = LOOSE_LIMIT) -> bool:
-    """Pack the bare repository at `path` if it has more than `limit` loose objects and nobody is linking them;
-    whether it was packed.
+    """Pack the bare repository at `path` if it has more than `limit` loose objects, or very many packs, and nobody is
+    linking them; whether it was packed.
 
     Raises:
         EnvironmentProblem: git is missing or could not pack. The repository is as good as before.
     """
     # Geometric: packs of similar size are merged, so that neither their number nor the work grows without bound.
-    return loose_objects(path) > limit and _pack(path, "-l", "--geometric=2")
+    return (loose_objects(path) > limit or _packs(path) > PACK_LIMIT) and _pack(path, "-l", "--geometric=2")
 
 
 def pack_whole(path: str) -> bool:
@@ -84,3 +87,7 @@ def loose_objects(path: str) -> int:
         if len(folder) == 2:
             count += len(os.listdir(os.path.join(objects, folder)))
     return count
+
+
+def _packs(path: str) -> int:
+    return sum(name.endswith(".pack") for name in os.listdir(os.path.join(path, "objects", "pack")))

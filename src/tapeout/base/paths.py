@@ -79,6 +79,11 @@ class StatePaths(NamedTuple):
         return os.path.join(self.root, "evidence")
 
     @property
+    def trust(self) -> str:
+        """What the hub alone may read and write: the key of its evidence, and whom it believes."""
+        return os.path.join(self.root, "trust")
+
+    @property
     def gate(self) -> str:
         """Clean checkouts in which the gate runs."""
         return os.path.join(self.root, "gate")

@@ -69,13 +69,18 @@ COMMANDS = (
     Command("release", "claims", "give a claimed issue back"),
     Command("sync", "sync", "exchange issues with other clones through a git remote or a file"),
     Command("agents", "agents", "which agents are known, and which are installed here"),
-    Command("gate", "gate", "run the checks on a commit; show the evidence of a landed one"),
+    Command("gate", "gate", "run the checks on a commit; show and verify the evidence of landed ones"),
+    Command("hub", "hub", "where the floor's repository is, and how to push a change to it"),
     Command("publish", "publish", "bring landed commits from the hub to your branch"),
     Command("import", "transfer", "bring in issues from a file: Beads, GitHub, or an export"),
     Command("export", "transfer", "write issues to a file: everything, or as Beads or GitHub read it"),
     Command("snapshot", "transfer", "write issues as Markdown pages into a folder"),
     Command("doctor", "doctor", "check the state directory; rebuild the index from git"),
-    Command("gc", "gc", "pack the state directory's repositories and tidy the index; nothing is dropped"),
+    Command(
+        "gc",
+        "gc",
+        "pack the state directory's repositories and tidy the index; drops nothing but logs past gate.keep_logs",
+    ),
     Command("completion", "completion", "print a completion script for your shell"),
 )
 

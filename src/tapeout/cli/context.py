@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from tapeout.base.caller import actor, refuse_agents
-from tapeout.base.errors import UsageError
+from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.base.lean import NamedTuple
 from tapeout.base.moments import seconds_of
 from tapeout.base.paths import Repository, StatePaths, find_repository, state_paths
 from tapeout.tracker import Tracker
 
-__all__ = ["Context", "actor", "here", "open_tracker", "parse_moment", "refuse_agents"]
+__all__ = ["Context", "actor", "here", "open_tracker", "parse_moment", "refuse_agents", "target_branch"]
 
 
 class Context(NamedTuple):
@@ -29,6 +29,35 @@ def here() -> Context:
     """
     repository = find_repository()
     return Context(repository, state_paths(repository))
+
+
+def target_branch(context: Context) -> str:
+    """The target branch, as the `tapeout.toml` of the commit that the user is on names it.
+
+    Raises:
+        EnvironmentProblem: there is no commit yet, or it has no such file.
+        UsageError: the file is not valid.
+    """
+    import os
+
+    import pygit2
+
+    from tapeout.base.git import read_blob
+    from tapeout.config import CONFIG_FILE, parse_config
+
+    try:
+        user = pygit2.Repository(context.repository.root)
+        if user.head_is_unborn:
+            raise EnvironmentProblem("the repository has no commit yet", hint="commit something first")
+        head = str(user.head.target)
+    except pygit2.GitError as error:
+        raise EnvironmentProblem(f"cannot read {context.repository.root}: {error}") from error
+    content = read_blob(user, head, CONFIG_FILE)
+    if content is None:
+        there = os.path.exists(os.path.join(context.repository.root, CONFIG_FILE))
+        hint = f"commit the file: git add {CONFIG_FILE} && git commit" if there else "run `tapeout init`, then commit"
+        raise EnvironmentProblem(f"the current commit has no {CONFIG_FILE}", hint=hint)
+    return parse_config(content.decode(errors="replace")).project.branch
 
 
 def open_tracker() -> Tracker:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from tapeout.base.errors import GateFailed, NotFound
+from tapeout.base.errors import GateFailed
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli import gate_evidence
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
 from tapeout.cli.gate_export import add_export
@@ -32,9 +32,8 @@ def add_arguments(parser: Describes) -> None:
     add_prove(commands.add_parser("prove", help="plant known defects and see which checks notice them"))
     add_export(commands.add_parser("export", help="what a run found, as SARIF and JUnit for other tools"))
     show = commands.add_parser("show", help="the evidence with which a commit landed")
-    show.add_argument("commit")
-    add_json(show)
-    show.set_defaults(run=_show)
+    gate_evidence.add_show(show)
+    gate_evidence.add_verify(commands.add_parser("verify", help="whether the evidence of landed commits is true"))
 
 
 def _run(arguments: argparse.Namespace) -> Result:
@@ -75,29 +74,3 @@ def _remark(result: CheckResult) -> str:
     warnings = len(result.report.diagnostics)
     counted = [f"{warnings} finding{'s' if warnings != 1 else ''} that do not count"] if warnings else []
     return "; ".join([*said, *counted, *filter(None, [result.version])])
-
-
-def _show(arguments: argparse.Namespace) -> Result:
-    import pygit2
-
-    from tapeout import gate
-    from tapeout.base.git import ensure_bare
-
-    hub = ensure_bare(here().paths.hub)
-    try:
-        commit = str(hub.revparse_single(arguments.commit).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{arguments.commit!r} is no commit of the hub") from error
-    record = gate.read_evidence(hub, commit)
-    if record is None:
-        raise NotFound(f"{commit[:12]} has no evidence: it did not land through the gate")
-    return Result(record, _text(record))
-
-
-def _text(record: dict[str, Any]) -> str:
-    rows = [
-        (c["name"], "pass" if c["passed"] else "FAIL", f"{c['seconds']:.1f}s", c["log_digest"][:12], c["command"])
-        for c in record["checks"]
-    ]
-    facts = [f"{name:10} {record[name]}" for name in ("candidate", "base", "tree", "issue", "attempt", "change", "run")]
-    return "\n".join([*facts, "", table(("check", "result", "time", "log", "command"), rows)])

@@ -1,4 +1,5 @@
-"""`tapeout gc`: pack the repositories of the state directory and tidy the index. Nothing is dropped."""
+"""`tapeout gc`: pack the repositories of the state directory, tidy the index, and remove logs of checks that are older
+than `gate.keep_logs`. Nothing else is dropped."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ def _gc(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         tracker.check()
         tracker.tidy()
+    _remove_old_logs(paths)
     packed = {
         os.path.basename(path): pack_whole(path) for path in (paths.tracker_git, paths.hub) if os.path.exists(path)
     }
@@ -42,11 +44,34 @@ def _gc(arguments: argparse.Namespace) -> Result:
     return Result(data, table(("what", "before", "after", ""), cells))
 
 
+def _remove_old_logs(paths: StatePaths) -> None:
+    """As the target branch's `tapeout.toml` says, if there is one."""
+    import time
+
+    from tapeout import gate
+    from tapeout.base.errors import UsageError
+    from tapeout.base.git import open_bare, resolve
+    from tapeout.gate.evidence.retention import remove_old_logs
+
+    hub = open_bare(paths.hub) if os.path.exists(paths.hub) else None
+    main = resolve(hub, f"refs/heads/{gate.hub_branch(hub)}") if hub is not None else None
+    if hub is None or main is None:
+        return
+    try:
+        keep = gate.load_config(hub, main).gate.keep_logs
+    except UsageError:
+        return  # `tapeout up` says what is wrong with it
+    if keep is not None:
+        remove_old_logs(paths, time.time() - keep)
+
+
 def _sizes(paths: StatePaths) -> dict[str, int]:
     """Bytes on the disk of what is kept: the index and the repositories."""
     index = sum(_size(paths.tracker_db + ending) for ending in ("", "-wal"))
     return {"tracker.db": index} | {
-        os.path.basename(path): _tree_size(path) for path in (paths.tracker_git, paths.hub) if os.path.exists(path)
+        os.path.basename(path): _tree_size(path)
+        for path in (paths.tracker_git, paths.hub, paths.evidence)
+        if os.path.exists(path)
     }
 
 

@@ -23,6 +23,9 @@ def add_arguments(parser: Describes) -> None:
     """Arguments of `init`."""
     parser.add_argument("--agent", default="claude", metavar="NAME", help="the agent that works by default")
     parser.add_argument("--force", action="store_true", help="replace an existing tapeout.toml")
+    parser.add_argument(
+        "--try", dest="try_", action="store_true", help="run what is found on HEAD, and leave out what is red there"
+    )
     add_json(parser)
     parser.set_defaults(run=_init, for_people=True)
 
@@ -41,16 +44,27 @@ def _init(arguments: argparse.Namespace) -> Result:
     if os.path.exists(path) and not arguments.force:
         raise NotAllowed(f"{path} exists", hint="edit it, or replace it with --force")
     checks = discover(_files(root), frozenset(os.listdir(root)))
-    text = _text(_branch(root), arguments.agent, checks)
+    red = _tried(checks) if arguments.try_ else {}
+    text = _text(_branch(root), arguments.agent, checks, red)
+    checks = [check for check in checks if check.name not in red]
     config = parse_config(text if checks else f"{text}[[check]]\nname = 'none'\nrun = 'false'\n")
     agents.resolve(arguments.agent, config)  # what we write is always valid, but for a check where none was found
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     Tracker.open(context.paths, actor()).close()
-    return Result({"file": path, "checks": [check.name for check in checks]}, _say(path, [c.name for c in checks]))
+    data = {"file": path, "checks": [check.name for check in checks], "red": red}
+    return Result(data, _say(path, [check.name for check in checks], red))
 
 
-def _text(branch: str, agent: str, checks: Sequence[CheckConfig]) -> str:
+def _tried(checks: Sequence[CheckConfig]) -> dict[str, str]:
+    """Those of the checks that are not green on the last commit, and why."""
+    from tapeout.gate import try_checks
+
+    context = here()
+    return {name: why for name, why in try_checks(context.paths, context.repository, checks).items() if why}
+
+
+def _text(branch: str, agent: str, checks: Sequence[CheckConfig], red: dict[str, str]) -> str:
     lines = [
         "# What Tapeout asks of this repository. The file on the target branch is the one that counts.",
         "# All fields: docs/reference/configuration.md of Tapeout",
@@ -63,11 +77,21 @@ def _text(branch: str, agent: str, checks: Sequence[CheckConfig]) -> str:
         "workers = 8",
     ]
     for check in checks:
-        lines += ["", "[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
-        if check.run is not None:
-            lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
-        lines += ["network = true"] if check.network else []
-    return "\n".join([*lines, *([] if checks else _EXAMPLE)]) + "\n"
+        lines += ["", *_table(check, red.get(check.name))]
+    return "\n".join([*lines, *([] if len(red) < len(checks) else _EXAMPLE)]) + "\n"
+
+
+def _table(check: CheckConfig, red: str | None) -> list[str]:
+    """The table of a check; a comment if it is red."""
+    lines = ["[[check]]", f"name = {_quoted(check.name)}", f"kind = {_quoted(check.kind)}"]
+    if check.run is not None:
+        lines += [f"run = {_quoted(str(check.run))}", f'timeout = "{check.timeout / 60:.0f}m"']
+    if check.network:
+        lines.append("network = true")
+    if red is None:
+        return lines
+    reason = "".join(c if c.isprintable() else " " for c in red)
+    return [f"# Red on the code as it is: {reason}", *(f"# {line}" for line in lines)]
 
 
 def _quoted(text: str) -> str:
@@ -85,15 +109,17 @@ _EXAMPLE = [
 ]
 
 
-def _say(path: str, checks: list[str]) -> str:
+def _say(path: str, checks: list[str], red: dict[str, str]) -> str:
     found = f"with the checks {', '.join(checks)}" if checks else "without a check: none was found, add one"
     return "\n".join(
         [
             f"wrote {path} {found}",
+            *(f"left out: {name}: {why}" for name, why in red.items()),
             "next:  git add tapeout.toml && git commit -m 'Add tapeout.toml'",
             "       tapeout gate run               is main green in a clean checkout?",
             "       tapeout issue new 'TITLE'      what should be done?",
             "       tapeout up                     let agents work",
+            "       tapeout hub                    how to push a commit of your own to the gate",
         ]
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
 from tapeout.cli.commands import add_json
-from tapeout.cli.context import Context, here
+from tapeout.cli.context import Context, here, target_branch
 from tapeout.cli.output import Result, duration, table
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
     from tapeout.floor.status import summarize
     from tapeout.tracker import Tracker
 
-    branch = _target_branch(context)
+    branch = target_branch(context)
     started = time.time()
     with FloorLock(context.paths) as lock:
         config = _prepare(context, branch, agent)
@@ -116,28 +116,6 @@ async def _run(settings: FloorSettings, view: str) -> None:
         tasks.start_soon(views.show, view, settings.paths)
         await floor.run()
         tasks.cancel_scope.cancel()
-
-
-def _target_branch(context: Context) -> str:
-    """The target branch, as the `tapeout.toml` of the commit that the user is on names it."""
-    import pygit2
-
-    from tapeout.base.git import read_blob
-    from tapeout.config import CONFIG_FILE, parse_config
-
-    try:
-        user = pygit2.Repository(context.repository.root)
-        if user.head_is_unborn:
-            raise EnvironmentProblem("the repository has no commit yet", hint="commit something first")
-        head = str(user.head.target)
-    except pygit2.GitError as error:
-        raise EnvironmentProblem(f"cannot read {context.repository.root}: {error}") from error
-    content = read_blob(user, head, CONFIG_FILE)
-    if content is None:
-        there = os.path.exists(os.path.join(context.repository.root, CONFIG_FILE))
-        hint = f"commit the file: git add {CONFIG_FILE} && git commit" if there else "run `tapeout init`, then commit"
-        raise EnvironmentProblem(f"the current commit has no {CONFIG_FILE}", hint=hint)
-    return parse_config(content.decode(errors="replace")).project.branch
 
 
 def _prepare(context: Context, branch: str, agent: str | None) -> Config:

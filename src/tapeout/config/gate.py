@@ -208,6 +208,9 @@ class GateConfig(Model):
     fail_fast: bool = False
     """Stop at the first failing check instead of collecting all findings."""
 
+    keep_logs: Seconds | None = None
+    """How long `tapeout gc` keeps the logs of checks, such as `"2000h"`; for ever by default. Records stay."""
+
     pass_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Variables that checks get from the floor's environment besides the basic ones."""
 

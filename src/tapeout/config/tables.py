@@ -17,6 +17,10 @@ class ProjectConfig(Model):
     """Where landed commits go from the hub: `branch` fast-forwards the branch of the user's repository when that is
     safe, `remote:NAME` pushes to that remote of it, `none` leaves them in the hub."""
 
+    publish_notes: bool = False
+    """With `publish = "remote:NAME"`: push the evidence (`refs/notes/tapeout`) too. It holds commands of checks and
+    ids of issues, which not every remote should see."""
+
 
 class FloorConfig(Model):
     """`[floor]`"""

@@ -22,7 +22,7 @@ submodules as empty folders.
 from tapeout.gate.confine import sandbox_warning
 from tapeout.gate.environment import GateUnavailable
 from tapeout.gate.evidence import NOTES_REF, read_evidence
-from tapeout.gate.here import run_gate_here
+from tapeout.gate.here import run_gate_here, try_checks
 from tapeout.gate.hub import Adoption, adopt, hub_branch, prepare_hub
 from tapeout.gate.lander import run_queue
 from tapeout.gate.publish import Published, Skipped, publish
@@ -49,5 +49,6 @@ __all__ = [
     "run_queue",
     "sandbox_warning",
     "summary",
+    "try_checks",
     "unproven_checks",
 ]

@@ -1,9 +1,13 @@
 """Asking the gate about any commit, without landing anything."""
 
+from collections.abc import Sequence
+
 import pygit2
 
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.config import CheckConfig, Config
 from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.environment import GateUnavailable
 from tapeout.gate.evidence import Origin, record_of, write_record
 from tapeout.gate.target import commit_of, config_digest, load_config
 from tapeout.gate.verdict import Verdict
@@ -39,3 +43,26 @@ def run_gate_here(
     verdict = run_checks(paths, subject, config, fresh=fresh)
     write_record(paths, record_of(verdict, config, config_digest(user, commit), Origin()))
     return verdict
+
+
+def try_checks(paths: StatePaths, repository: Repository, checks: Sequence[CheckConfig]) -> dict[str, str]:
+    """Run each of these checks alone on the last commit of the user's repository.
+
+    Returns:
+        Name of a check to why it is red or cannot be run there; empty if it is green.
+
+    Raises:
+        NotFound: there is no commit yet.
+    """
+    user = pygit2.Repository(repository.root)
+    commit = commit_of(user, "HEAD")
+    found = {}
+    for check in checks:
+        alone = check.model_copy(update={"needs": ()})
+        config = Config(check=(alone,))
+        try:
+            verdict = run_checks(paths, Subject(repository.git_dir, commit, commit, config.project.branch), config)
+            found[check.name] = "" if verdict.passed else verdict.findings[0].reason
+        except GateUnavailable as error:
+            found[check.name] = error.message
+    return found

@@ -1,7 +1,8 @@
 """The hub's target branch, and adopting what people commit to theirs.
 
 What may go wrong: the repository is empty, shallow or lacks the branch (one line and a hint); the user's branch and
-the hub's went apart (nothing is touched, the reason says how to bring them together).
+the hub's went apart (nothing is touched, the reason says how to bring them together); somebody moved the hub's branch
+past the gate (nothing is built on it).
 """
 
 import os
@@ -12,6 +13,9 @@ import pygit2
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.git import ensure_bare, import_objects, is_ancestor, move_ref, resolve
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.gate.evidence.audit import ensure_in_order, is_known
+from tapeout.gate.evidence.trust import Adopted, Trust
+from tapeout.gate.receive.setup import prepare_receiving
 
 _TRIES = 20
 _LISTED = 8
@@ -33,9 +37,12 @@ def prepare_hub(paths: StatePaths, repository: Repository, branch: str) -> str:
     """Make the hub if it is missing and bring in the user's branch; returns the commit of the hub's target branch.
 
     Raises:
-        EnvironmentProblem: the repository is empty, shallow or unreadable, or has no such branch.
+        EnvironmentProblem: the repository is empty, shallow or unreadable, or has no such branch; or the hub's branch
+            was moved past the gate.
     """
-    return adopt(paths, repository, branch).main
+    main = adopt(paths, repository, branch).main
+    prepare_receiving(paths.hub)
+    return main
 
 
 def adopt(paths: StatePaths, repository: Repository, branch: str) -> Adoption:
@@ -45,23 +52,45 @@ def adopt(paths: StatePaths, repository: Repository, branch: str) -> Adoption:
         EnvironmentProblem: as `prepare_hub`.
     """
     hub = ensure_bare(paths.hub)
-    user = open_user(repository)
     ref = f"refs/heads/{branch}"
+    open_user(repository)
     if hub.references["HEAD"].raw_target != ref.encode():
         hub.set_head(ref)
+    trust_what_is_there(hub, branch)
+    found = _fast_forward(hub, paths, repository, branch)
+    ensure_in_order(hub, branch)
+    return found
+
+
+def trust_what_is_there(hub: pygit2.Repository, branch: str) -> None:
+    """A hub that kept no list of what was adopted is believed as it is, once."""
+    main, trust = resolve(hub, f"refs/heads/{branch}"), Trust.of(hub)
+    if main is not None and trust.adopted() is None:
+        trust.adopt(Adopted(main, "", "start"))
+
+
+def _fast_forward(hub: pygit2.Repository, paths: StatePaths, repository: Repository, branch: str) -> Adoption:
+    user, ref = open_user(repository), f"refs/heads/{branch}"
     for _ in range(_TRIES):
         ours, theirs = resolve(hub, ref), _branch_commit(user, branch)
+        if ours is None or not is_ancestor(hub, theirs, ours):
+            theirs = _import(hub, repository, branch)
+        if ours is not None and not is_ancestor(hub, ours, theirs):
+            behind = is_ancestor(hub, theirs, ours)
+            return Adoption(ours, diverged=None if behind else diverged_reason(paths, branch))
+        _vouch(hub, branch, theirs, ours)
         if ours == theirs:
             return Adoption(theirs)
-        if not is_ancestor(hub, theirs, ours or ""):
-            theirs = _import(hub, repository, branch)
-        if ours is not None and is_ancestor(hub, theirs, ours):
-            return Adoption(ours)
-        if ours is not None and not is_ancestor(hub, ours, theirs):
-            return Adoption(ours, diverged=diverged_reason(paths, branch))
         if move_ref(hub, ref, theirs, ours):
             return Adoption(theirs, adopted=theirs)
     raise EnvironmentProblem(f"the branch {branch} of the hub keeps moving")
+
+
+def _vouch(hub: pygit2.Repository, branch: str, theirs: str, ours: str | None) -> None:
+    """Remember that people put this commit on their branch, before it becomes main."""
+    if not is_known(hub, branch, theirs):
+        previous = Trust.of(hub).audited(branch) or (ours if ours != theirs else None)
+        Trust.of(hub).adopt(Adopted(theirs, previous or "", "start" if ours is None else "adopted"))
 
 
 def hub_branch(hub: pygit2.Repository) -> str:

@@ -9,12 +9,11 @@ from tapeout.base.paths import StatePaths
 from tapeout.config import Config
 from tapeout.gate.evidence import Origin, record_of, write_record
 from tapeout.gate.integrity import Part, judge_change
-from tapeout.gate.quarantine import file_flaky
+from tapeout.gate.quarantine import seen_flaky
 from tapeout.gate.stacking import Link
 from tapeout.gate.subject import Subject
 from tapeout.gate.target import config_digest
 from tapeout.gate.verdict import summary
-from tapeout.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Assignment:
 
 
 def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]:
-    """Judge the last commit of a stack; returns the id of the run, whose record is on the disk, and the summary.
+    """Judge the last commit of a stack; returns the id of the run, whose record is on the disk, the summary, and
+    flaky tests.
 
     Raises:
         GateUnavailable: no verdict is possible on this machine now.
@@ -45,12 +45,10 @@ def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]
     tip = assignment.links[-1]
     subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, assignment.scope)
     verdict = judge_change(paths, subject, assignment.config, assignment.parts)
-    if any(result.flaky for result in verdict.results):
-        with Tracker.open(paths, "gate") as tracker:
-            file_flaky(tracker, verdict)
     origin = Origin(tip.change, assignment.issue, assignment.attempt)
     record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)
     record["combination"] = [link.change for link in assignment.links]
     write_record(paths, record)
     point("run.judged")
-    return {"run": verdict.run, "summary": summary(verdict)}
+    # Told and not filed here: a forked process must not open the tracker's database that its parent has open.
+    return {"run": verdict.run, "summary": summary(verdict), "flaky": seen_flaky(verdict)}

@@ -38,6 +38,7 @@ from tapeout.gate.integrity import Part
 from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
+from tapeout.gate.quarantine import file_flaky
 from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pass_rate, plan
 from tapeout.gate.queuestatus import MEASURED, slots_of
 from tapeout.gate.queueview import write_view
@@ -324,6 +325,7 @@ class _Lander:
         answer = trial.run.answer()
         if isinstance(answer, dict):
             point("landing.checked")
+            file_flaky(self._tracker, answer["flaky"], run=answer["run"], tree=answer["summary"]["tree"])
             self._book.note(trial, answer)
         elif answer is not None:
             raise GateUnavailable(answer.message, hint=answer.hint)

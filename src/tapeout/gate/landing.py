@@ -8,7 +8,7 @@ import pygit2
 from tapeout.base.errors import NotAllowed
 from tapeout.base.git import move_ref, read_blob, resolve
 from tapeout.config import CONFIG_FILE
-from tapeout.gate.evidence import read_evidence
+from tapeout.gate.evidence import read_evidence, read_sealed
 
 LONGEST = 256
 """Most merges between a candidate and the base of its verdict."""
@@ -37,13 +37,16 @@ def land(hub: pygit2.Repository, branch: str, candidate: str) -> bool:
     stacked on.
 
     Raises:
-        NotAllowed: the candidate has no passing verdict for exactly its tree, under the gate that the branch has now.
+        NotAllowed: the candidate has no passing verdict of this hub for exactly its tree, under the gate that the
+            branch has now.
     """
     commit = hub[candidate].peel(pygit2.Commit)
-    evidence = read_evidence(hub, candidate)
+    evidence = read_sealed(hub, candidate)
     base = str((evidence or {}).get("base", ""))
     lineage = _lineage(hub, commit, base)
     problem = objection(evidence, commit=str(commit.id), tree=str(commit.tree_id), lineage=lineage)
+    if evidence is None and read_evidence(hub, candidate) is not None:
+        problem = "its evidence is not signed by this hub"
     if problem:
         raise NotAllowed(f"{candidate[:10]} cannot land: {problem}")
     ref = f"refs/heads/{branch}"

@@ -11,8 +11,11 @@ from tapeout.base.faults import point
 from tapeout.base.git import is_ancestor, move_ref, open_bare, resolve
 from tapeout.base.locks import patiently
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.base.processes import Captured
 from tapeout.base.usergit import complaint, user_git
-from tapeout.config import Config
+from tapeout.config import Config, ProjectConfig
+from tapeout.gate.evidence.audit import ensure_in_order
+from tapeout.gate.evidence.notes import NOTES_REF
 from tapeout.gate.fastforward import fast_forward, mend
 from tapeout.gate.halfway import Step
 from tapeout.gate.hub import diverged_reason, hub_branch, open_user
@@ -53,22 +56,25 @@ def publish(
         return None
     try:
         with patiently(paths.publish_lock, WAIT_SECONDS, "another process publishes right now"):
-            return _publish(paths, repository, config.project.publish, tracker, quiet=quiet)
+            return _publish(paths, repository, config.project, tracker, quiet=quiet)
     except Busy as error:  # it is that one's to say what came of it
         return Skipped(error.message)
 
 
 def _publish(
-    paths: StatePaths, repository: Repository, where: str, tracker: Tracker, *, quiet: bool
+    paths: StatePaths, repository: Repository, project: ProjectConfig, tracker: Tracker, *, quiet: bool
 ) -> Published | Skipped:
     """As `publish`, while nobody else does."""
     try:
-        publication = _Publication(paths, repository, where, tracker)
+        publication = _Publication(paths, repository, project, tracker)
         done = publication.run()
         tracker.set_unpublished(done.reason if isinstance(done, Skipped) else None)
         if publication.is_outdated():  # its landing may have been recorded just before we said that all is published
             tracker.set_unpublished("")
-    except (EnvironmentProblem, OSError, pygit2.GitError, ValueError) as error:
+    except EnvironmentProblem as error:
+        done = Skipped(f"{error.message} ({error.hint})" if error.hint else error.message)
+        tracker.set_unpublished(done.reason)
+    except (OSError, pygit2.GitError, ValueError) as error:
         done = Skipped(str(error))
         tracker.set_unpublished(done.reason)
     if isinstance(done, Skipped) and not quiet:
@@ -77,10 +83,11 @@ def _publish(
 
 
 class _Publication:
-    def __init__(self, paths: StatePaths, repository: Repository, where: str, tracker: Tracker) -> None:
+    def __init__(self, paths: StatePaths, repository: Repository, project: ProjectConfig, tracker: Tracker) -> None:
         self._paths = paths
         self._repository = repository
-        self._where = where
+        self._where = project.publish
+        self._notes = project.publish_notes
         self._tracker = tracker
         self._hub = open_bare(paths.hub)
         self._branch = hub_branch(self._hub)
@@ -93,7 +100,7 @@ class _Publication:
         return resolve(self._hub, self._ref) != self._commit
 
     def run(self) -> Published | Skipped:
-        commit = self._commit
+        commit = self._commit = ensure_in_order(self._hub, self._branch)
         if commit is None:
             return Skipped("nothing has landed yet")
         trees = worktrees(self._repository.root)
@@ -140,11 +147,9 @@ class _Publication:
         if resolve(self._user, f"refs/remotes/{remote}/{self._branch}") == commit:
             return None
         self._begin()
-        pushed = user_git(
-            self._repository.root, "push", "--porcelain", "--no-verify", "--no-follow-tags",
-            "--recurse-submodules=no", "--", remote, f"{commit}:{self._ref}", timeout=PUSH_SECONDS,
-        )  # fmt: skip
+        pushed = self._push(remote, commit, self._ref)
         if pushed.exit_code == 0 and not pushed.timed_out:
+            self._push_notes(remote)
             return Published(commit)
         if "[rejected]" in pushed.output:
             pulls = (f"git pull --no-rebase {source} {self._branch}" for source in (remote, self._paths.hub))
@@ -154,15 +159,36 @@ class _Publication:
             )
         return Skipped(f"cannot push to {remote}: {complaint(pushed)}")
 
+    def _push(self, remote: str, commit: str, ref: str) -> Captured:
+        return user_git(
+            self._repository.root, "push", "--porcelain", "--no-verify", "--no-follow-tags",
+            "--recurse-submodules=no", "--", remote, f"{commit}:{ref}", timeout=PUSH_SECONDS,
+        )  # fmt: skip
+
+    def _push_notes(self, remote: str) -> None:
+        """Push the evidence, if that is wanted; the branch is published all the same if it cannot be."""
+        notes = resolve(self._hub, NOTES_REF) if self._notes else None
+        if notes is None:
+            return
+        self._fetch(NOTES_REF)
+        pushed = self._push(remote, notes, NOTES_REF)
+        if pushed.exit_code != 0 or pushed.timed_out:
+            why = f"{NOTES_REF} of {remote} is another's" if "[rejected]" in pushed.output else complaint(pushed)
+            self._tracker.record("publish-skipped", {"reason": f"the evidence was not pushed: {why}"})
+
     def _begin(self) -> None:
-        """From here on the user's repository changes. First the landed commits come into it, without a ref: it takes no
-        lock that could be left behind, and git keeps what is new for days."""
+        """From here on the user's repository changes. First the landed commits come into it."""
         self._tracker.set_unpublished("")
         point("publish.begun")
+        self._fetch(self._ref)
+        point("publish.fetched")
+
+    def _fetch(self, ref: str) -> None:
+        """Bring what a ref of the hub holds into the user's repository, without a ref: it takes no lock that could be
+        left behind, and git keeps what is new for days."""
         fetched = user_git(
             self._repository.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", "--", self._paths.hub, self._ref,
+            "--recurse-submodules=no", "--", self._paths.hub, ref,
         )  # fmt: skip
         if fetched.exit_code != 0:
             raise EnvironmentProblem(f"cannot bring landed commits into your repository: {complaint(fetched)}")
-        point("publish.fetched")

@@ -1,6 +1,7 @@
 """An issue for each flaky test, so that somebody mends it."""
 
 import hashlib
+from collections.abc import Sequence
 
 from tapeout.gate.verdict import Verdict
 from tapeout.tracker import Draft, Tracker
@@ -11,23 +12,32 @@ LABEL = "flaky"
 _TITLE_CHARS = 200
 
 
-def file_flaky(tracker: Tracker, verdict: Verdict) -> list[str]:
-    """File an issue for each test that was seen flaky and that the target branch has; ids of the new ones.
+def seen_flaky(verdict: Verdict) -> list[tuple[str, str]]:
+    """Check and test of each test that was seen flaky and that the target branch has."""
+    return [(result.name, test) for result in verdict.results if not result.own_flaky for test in result.flaky]
+
+
+def file_flaky(tracker: Tracker, found: Sequence[Sequence[str]], *, run: str, tree: str) -> list[str]:
+    """File an issue for each test that was seen flaky; ids of the new ones.
 
     There is one open issue a test, however often it is seen.
+
+    Args:
+        found: as `seen_flaky` gives it.
+        run: id of the gate run.
+        tree: what it judged.
     """
-    found = [(result, test) for result in verdict.results if not result.own_flaky for test in result.flaky]
     if not found:
         return []
     known = {issue.title for issue in tracker.issues(Filter(status="open", label=LABEL))}
     drafts: dict[str, Draft] = {}
-    for result, test in found:
-        title = _title(result.name, test)
+    for check, test in found:
+        title = _title(check, test)
         if title not in known:
             body = (
-                f"In gate run {verdict.run} the check `{result.name}` failed on `{test}`, and passed when run again"
-                f" on the same files (tree {verdict.tree}).\n\nThe output of both is in the run's evidence:"
-                f" `{result.name}.log` and `{result.name}.rerun1.log`."
+                f"In gate run {run} the check `{check}` failed on `{test}`, and passed when run again"
+                f" on the same files (tree {tree}).\n\nThe output of both is in the run's evidence:"
+                f" `{check}.log` and `{check}.rerun1.log`."
             )
             accepted = f"`{test}` passes every time, and still tests what it tested."
             drafts[title] = Draft(title, body=body, acceptance=accepted, type="bug", priority=3, labels=(LABEL,))

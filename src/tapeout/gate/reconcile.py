@@ -8,7 +8,7 @@ from tapeout.base.errors import NotAllowed
 from tapeout.base.git import is_ancestor
 from tapeout.base.paths import StatePaths
 from tapeout.gate.aftermath import record_for
-from tapeout.gate.evidence import attach, read_evidence
+from tapeout.gate.evidence import attach, read_sealed
 from tapeout.gate.landing import LONGEST
 from tapeout.gate.runs import sweep
 from tapeout.tracker import Tracker
@@ -40,11 +40,11 @@ def settle(tracker: Tracker, hub: pygit2.Repository, main: str, change: Change) 
 
 def _note(hub: pygit2.Repository, main: str, change: Change) -> None:
     """Give the merge of a change that landed in a combination its note, if there was no time for that."""
-    if change.candidate is None or read_evidence(hub, change.candidate) is not None:
+    if change.candidate is None or read_sealed(hub, change.candidate) is not None:
         return
     commit = hub[main].peel(pygit2.Commit)
     for _ in range(LONGEST):
-        found = read_evidence(hub, str(commit.id))
+        found = read_sealed(hub, str(commit.id))
         if found and change.id in found.get("combination", ()):
             attach(hub, change.candidate, record_for(found, change))
             return

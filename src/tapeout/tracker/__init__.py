@@ -51,13 +51,12 @@ from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import find_repository, state_paths
 from tapeout.tracker import queries
 from tapeout.tracker.commands.attachments import AttachmentCommands
-from tapeout.tracker.commands.attempts import AttemptCommands
 from tapeout.tracker.commands.changes import ChangeCommands
 from tapeout.tracker.commands.edits import EditCommands
 from tapeout.tracker.commands.finding import FindCommands
-from tapeout.tracker.commands.issues import IssueCommands
 from tapeout.tracker.commands.past import PastCommands
 from tapeout.tracker.commands.permissions import PermissionCommands
+from tapeout.tracker.commands.pushes import PushCommands
 from tapeout.tracker.commands.reports import ReportCommands
 from tapeout.tracker.commands.transfers import TransferCommands
 from tapeout.tracker.fields import Draft
@@ -73,11 +72,10 @@ if TYPE_CHECKING:
 
 
 class Tracker(
-    IssueCommands,
+    PushCommands,
     EditCommands,
     AttachmentCommands,
     PastCommands,
-    AttemptCommands,
     ChangeCommands,
     PermissionCommands,
     FindCommands,

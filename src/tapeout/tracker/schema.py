@@ -24,6 +24,9 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for the others. A transaction takes well under a millisecond, so even 64 writers at once
 stay far below it."""
 
+LEAST_FREE = 1024 * 1024
+"""Bytes. A file system that has less is full: SQLite enlarges its files by up to 32 kB at once, git by a pack."""
+
 REPLICA_LENGTH = 12
 """Characters of a replica's name, 5 random bits each."""
 
@@ -285,7 +288,7 @@ def translate(error: sqlite3.DatabaseError | UnicodeEncodeError, path: str) -> E
     if isinstance(error, UnicodeEncodeError):  # half of a surrogate pair: how Python holds bytes that are no UTF-8
         return UsageError(f"{error.object!r} is not valid UTF-8")
     text = str(error)
-    if "disk is full" in text:
+    if "disk is full" in text or ("disk I/O" in text and _has_no_space(path)):
         return EnvironmentProblem(
             f"no space to write {path}: {text}", hint="free some space and try again; nothing was lost"
         )
@@ -306,6 +309,15 @@ def translate(error: sqlite3.DatabaseError | UnicodeEncodeError, path: str) -> E
             hint="use another Python; queries without words work with this one",
         )
     return error
+
+
+def _has_no_space(path: str) -> bool:
+    """Whether the file system is full: where SQLite maps memory onto it, it says "disk I/O error" of that too."""
+    try:
+        state = os.statvfs(os.path.dirname(path))
+    except OSError:
+        return False
+    return state.f_bavail * state.f_frsize < LEAST_FREE
 
 
 def _rollback(connection: sqlite3.Connection) -> None:

@@ -111,10 +111,13 @@ class AttemptCommands(LeaseCommands):
                 raise NotAllowed(f"{lease.issue} was closed meanwhile")
             if any(change.attempt == attempt for change in self._open_changes(lease.issue)):
                 raise NotAllowed(f"attempt {attempt} has a change in the queue already")
-            change = new_id()
-            data = {"change": change, "attempt": attempt, "commit": commit, "base": base}
-            self._append(lease.issue, "change-submitted", data)
-            return queries.change(self._connection, change)
+            return self._submit(lease.issue, attempt, commit=commit, base=base)
+
+    def _submit(self, issue: str, attempt: str, *, commit: str, base: str) -> Change:
+        change = new_id()
+        data = {"change": change, "attempt": attempt, "commit": commit, "base": base}
+        self._append(issue, "change-submitted", data)
+        return queries.change(self._connection, change)
 
     def attempt(self, prefix: str) -> Attempt:
         """One attempt, by id or by the start of its id."""

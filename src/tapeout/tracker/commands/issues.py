@@ -31,18 +31,22 @@ class IssueCommands(Store):
             UsageError: a field is not valid, a local name is used twice, or the dependencies form a cycle.
             NotFound: a parent or dependency does not exist.
         """
-        checked = [checked_draft(draft) for draft in drafts]
         with self._writing():
-            identities = [self._fresh_id() for _ in checked]
-            local = _local_names(checked, identities)
-            links = [self._links(draft, local) for draft in checked]
-            parents = [self._target(draft.parent, local) if draft.parent else None for draft in checked]
-            waits = [[target for target, kind in one if kind in WAITING_KINDS] for one in links]
-            _refuse_cycles("dependencies", dict(zip(identities, waits, strict=True)))
-            _refuse_cycles("parents", {i: [p] for i, p in zip(identities, parents, strict=True) if p})
-            for draft, identity, linked, parent in zip(checked, identities, links, parents, strict=True):
-                self._append(identity, "created", _creation(draft, linked, parent))
-            return [queries.issue(self._connection, identity) for identity in identities]
+            return [queries.issue(self._connection, identity) for identity in self._create(drafts)]
+
+    def _create(self, drafts: Sequence[Draft]) -> list[str]:
+        """File issues; their ids. Inside `_writing` only."""
+        checked = [checked_draft(draft) for draft in drafts]
+        identities = [self._fresh_id() for _ in checked]
+        local = _local_names(checked, identities)
+        links = [self._links(draft, local) for draft in checked]
+        parents = [self._target(draft.parent, local) if draft.parent else None for draft in checked]
+        waits = [[target for target, kind in one if kind in WAITING_KINDS] for one in links]
+        _refuse_cycles("dependencies", dict(zip(identities, waits, strict=True)))
+        _refuse_cycles("parents", {i: [p] for i, p in zip(identities, parents, strict=True) if p})
+        for draft, identity, linked, parent in zip(checked, identities, links, parents, strict=True):
+            self._append(identity, "created", _creation(draft, linked, parent))
+        return identities
 
     def resolve(self, prefix: str) -> str:
         """The full id of the issue that a person or agent means by `prefix`."""

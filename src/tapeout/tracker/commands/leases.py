@@ -30,7 +30,7 @@ class LeaseCommands(Store):
             issue = queries.issue(self._connection, queries.resolve(self._connection, prefix))
             if issue.status == "closed":
                 raise NotAllowed(f"{issue.id} is closed ({issue.resolution})")
-            _refuse_held(issue, owner)
+            refuse_held(issue, owner)
             return self._grant(issue, owner, seconds)
 
     def claim_next(self, owner: str, seconds: float = DEFAULT_LEASE_SECONDS, labels: Sequence[str] = ()) -> Lease:
@@ -159,7 +159,12 @@ def _expiry(seconds: float, now: float) -> float:
     return now + seconds
 
 
-def _refuse_held(issue: Issue, owner: str) -> None:
+def refuse_held(issue: Issue, owner: str) -> None:
+    """Refuse an issue that is held, also by `owner`.
+
+    Raises:
+        LostClaim: it is; says by whom until when.
+    """
     if issue.is_leased(time.time()):
         hint = "you hold it already" if issue.lease_owner == owner else None
         raise _lost(issue, hint=hint)

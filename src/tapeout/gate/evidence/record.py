@@ -1,22 +1,19 @@
-"""The record of a gate run: a file beside its logs, and a git note on the commit that passed.
-
-The note is what main's history is checked against: whoever reads `git log --notes=tapeout` sees why a commit landed.
-"""
+"""The record of a gate run: what was judged, by which configuration, and how each check ended."""
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
-import pygit2
-
 from tapeout import __version__
-from tapeout.base.git import signature
+from tapeout.base.moments import utc
 from tapeout.base.paths import StatePaths
-from tapeout.config import Config
+from tapeout.config import CheckConfig, Config
 from tapeout.gate.verdict import CheckResult, Verdict, facts
 
-NOTES_REF = "refs/notes/tapeout"
+VERSION = 2
+"""Of the record. The first version was the whole note, and not signed."""
 
 Record = dict[str, Any]
 
@@ -32,10 +29,11 @@ class Origin:
 
 def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> Record:
     """The record of a verdict under the configuration with this digest."""
-    commands = {check.name: check.command if check.run is None else check.run for check in config.check}
+    commands = {check.name: recorded_command(check) for check in config.check}
     return {
-        "version": 1,
+        "version": VERSION,
         "tapeout": __version__,
+        "at": utc(time.time()),
         "run": verdict.run,
         "candidate": verdict.candidate,
         "base": verdict.base,
@@ -55,8 +53,15 @@ def record_of(verdict: Verdict, config: Config, digest: str, origin: Origin) -> 
     }
 
 
-def _check(result: CheckResult, command: str | tuple[str, ...]) -> Record:
-    return {**facts(result), "command": command if isinstance(command, str) else list(command)}
+def _check(result: CheckResult, command: str | list[str]) -> Record:
+    return {**facts(result), "command": command}
+
+
+def recorded_command(check: CheckConfig) -> str | list[str]:
+    """A check's command as a record has it."""
+    if check.run is None:
+        return check.command
+    return check.run if isinstance(check.run, str) else list(check.run)
 
 
 def write_record(paths: StatePaths, record: Record) -> str:
@@ -69,19 +74,3 @@ def write_record(paths: StatePaths, record: Record) -> str:
         file.write("\n")
     os.replace(path + ".new", path)
     return path
-
-
-def attach(repository: pygit2.Repository, commit: str, record: Record) -> None:
-    """Attach the record to a commit as a git note, replacing one that is there."""
-    author = signature()
-    text = json.dumps(record, indent=1) + "\n"
-    repository.create_note(text, author, author, commit, NOTES_REF, True)
-
-
-def read_evidence(repository: pygit2.Repository, commit: str) -> Record | None:
-    """The record that is attached to a commit; None if there is none that can be read."""
-    try:
-        found = json.loads(repository.lookup_note(commit, NOTES_REF).message)
-    except (KeyError, ValueError, pygit2.GitError):
-        return None
-    return found if isinstance(found, dict) else None

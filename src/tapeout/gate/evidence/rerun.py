@@ -1,0 +1,24 @@
+"""Running the checks of a landed commit again, and comparing."""
+
+import pygit2
+
+from tapeout.base.errors import UsageError
+from tapeout.base.paths import StatePaths
+from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.evidence.record import Record
+from tapeout.gate.target import load_config
+
+
+def rerun(hub: pygit2.Repository, paths: StatePaths, record: Record, commit: str, branch: str) -> list[str]:
+    """Run the checks of the base of a commit's evidence on the commit; where that ends differently, one line each.
+
+    Raises:
+        GateUnavailable: no verdict is possible on this machine now.
+    """
+    base = str(record.get("base"))
+    try:
+        config = load_config(hub, base)
+    except UsageError:
+        return []  # said already: its base has no valid tapeout.toml
+    verdict = run_checks(paths, Subject(hub.path, commit, base, branch), config, fresh=True)
+    return [f"run again, check {finding.check} fails: {finding.reason}" for finding in verdict.findings]
