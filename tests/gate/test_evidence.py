@@ -441,6 +441,15 @@ class TestTrust:
         trust.adopt(second)
         assert trust.adopted() == [first, second]
 
+    def test_a_file_system_without_hard_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(source: str, target: str) -> None:
+            raise PermissionError(1, "no hard links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+        trust = Trust(str(tmp_path / "trust"))
+        assert trust.make_key() == trust.make_key()
+        assert os.listdir(tmp_path / "trust") == ["evidence.key"]
+
     def test_many_who_make_the_key_at_once_get_the_same(self, tmp_path: Path) -> None:
         program = (
             "import sys; from tapeout.gate.evidence.trust import Trust; print(Trust(sys.argv[1]).make_key().hex())"

@@ -141,13 +141,23 @@ class Trust:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, self._path(name))
+            _link(draft, self._path(name))
         except OSError as error:
             raise EnvironmentProblem(f"cannot write {self._path(name)}: {error.strerror or error}") from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
+
+
+def _link(draft: str, path: str) -> None:
+    """Give a file its name, unless somebody else was first."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not os.path.exists(path):
+            os.replace(draft, path)
 
 
 def _private(path: str, flags: int) -> int:
