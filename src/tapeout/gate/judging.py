@@ -11,7 +11,7 @@ from tapeout.gate.evidence import Origin, record_of, write_record
 from tapeout.gate.integrity import Part, judge_change
 from tapeout.gate.quarantine import seen_flaky
 from tapeout.gate.stacking import Link
-from tapeout.gate.subject import Subject
+from tapeout.gate.subject import Piece, Subject
 from tapeout.gate.target import config_digest
 from tapeout.gate.verdict import summary
 
@@ -30,8 +30,8 @@ class Assignment:
     issue: str
     """Of the last change."""
     attempt: str
-    scope: tuple[str, ...]
-    """Globs of what the issues of all changes declare; none if one declares nothing."""
+    scopes: tuple[tuple[str, ...], ...]
+    """Globs of what the issue of each change declares; none if it declares nothing."""
 
 
 def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]:
@@ -43,7 +43,10 @@ def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]
     """
     hub = open_bare(paths.hub)
     tip = assignment.links[-1]
-    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, assignment.scope)
+    pieces = tuple(
+        Piece(part.base, part.commit, scope) for part, scope in zip(assignment.parts, assignment.scopes, strict=True)
+    )
+    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, pieces)
     verdict = judge_change(paths, subject, assignment.config, assignment.parts)
     origin = Origin(tip.change, assignment.issue, assignment.attempt)
     record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)

@@ -253,14 +253,10 @@ class _Lander:
             self._parts(members, made),
             last.issue,
             last.attempt,
-            self._scope(members),
+            tuple(self._tracker.issue(one.issue).scope for one in members),
         )
         self._book.begin(Trial(made, self._runs.start(lambda: judge_candidate(self._paths, assignment))))
         return True
-
-    def _scope(self, members: Iterable[Change]) -> tuple[str, ...]:
-        scopes = [self._tracker.issue(one.issue).scope for one in members]
-        return tuple(glob for scope in scopes for glob in scope) if all(scopes) else ()
 
     def _return(self, unfit: Unfit) -> None:
         if isinstance(unfit.why, MergeConflict):

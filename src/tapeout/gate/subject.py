@@ -13,6 +13,18 @@ _ANCESTORS = 200
 
 
 @dataclass(frozen=True)
+class Piece:
+    """One change of those that are judged together, as the checks see it that look at changes and not at files."""
+
+    base: str
+    """Commit that it was merged onto: the target branch, or the changes below it."""
+    commit: str
+    """That merge."""
+    scope: tuple[str, ...] = ()
+    """Globs of the paths that its issue declares; none if it declares nothing."""
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is judged, and by what."""
 
@@ -24,8 +36,13 @@ class Subject:
     branch: str
     issue: str = ""
     """Whose change it is; empty if a person asked about a commit."""
-    scope: tuple[str, ...] = ()
-    """Globs of the paths that the issue declares; none if it declares nothing."""
+    pieces: tuple[Piece, ...] = ()
+    """The changes that it is made of, the lowest first; empty for all that lies between the base and the commit."""
+
+    @property
+    def changes(self) -> tuple[Piece, ...]:
+        """The changes, at least one."""
+        return self.pieces or (Piece(self.base, self.commit),)
 
 
 class Trees:

@@ -43,6 +43,8 @@ class Change:
     """Globs of the paths that the issue declares; none if it declares nothing."""
     others: Callable[[], Iterator[tuple[str, str]]] = lambda: iter(())
     """Path and text of all files afterwards, read when somebody asks."""
+    steps: Callable[[], Iterator[ChangedFile]] = lambda: iter(())
+    """What each commit does to files, read when somebody asks: a later one may take back what an earlier one did."""
 
 
 def read_change(repository: pygit2.Repository, base: str, candidate: str, scope: tuple[str, ...] = ()) -> Change:
@@ -55,14 +57,27 @@ def read_change(repository: pygit2.Repository, base: str, candidate: str, scope:
         scope: what the issue declares.
     """
     before, after = (repository[commit].peel(pygit2.Commit) for commit in (base, candidate))
-    diff = before.tree.diff_to_tree(after.tree, context_lines=0)
-    diff.find_similar()
+    commits = list(_commits(repository, before, after))
     return Change(
-        tuple(_file(repository, patch) for patch in diff if patch is not None),
-        tuple(_commits(repository, before, after)),
+        tuple(_files(repository, before.tree, after.tree)),
+        tuple(Commit(str(commit.id), commit.message) for commit in commits),
         scope,
         lambda: _texts(repository, after.tree),
+        lambda: (file for commit in commits for file in _step(repository, commit)),
     )
+
+
+def _files(repository: pygit2.Repository, before: pygit2.Tree, after: pygit2.Tree) -> Iterator[ChangedFile]:
+    diff = before.diff_to_tree(after, context_lines=0)
+    diff.find_similar()
+    return (_file(repository, patch) for patch in diff if patch is not None)
+
+
+def _step(repository: pygit2.Repository, commit: pygit2.Commit) -> Iterator[ChangedFile]:
+    """What one commit does; nothing for a merge, which brings in what others did."""
+    if len(commit.parents) != 1:
+        return iter(())
+    return _files(repository, commit.parents[0].tree, commit.tree)
 
 
 def _file(repository: pygit2.Repository, patch: pygit2.Patch) -> ChangedFile:
@@ -91,7 +106,7 @@ def _added(patch: pygit2.Patch) -> Iterator[tuple[int, str]]:
                 yield line.new_lineno, line.raw_content.decode(errors="replace").rstrip("\r\n")
 
 
-def _commits(repository: pygit2.Repository, base: pygit2.Commit, candidate: pygit2.Commit) -> Iterator[Commit]:
+def _commits(repository: pygit2.Repository, base: pygit2.Commit, candidate: pygit2.Commit) -> Iterator[pygit2.Commit]:
     """What the change adds to history. The candidate's own merge commit is ours."""
     walker = repository.walk(candidate.id, pygit2.enums.SortMode.TOPOLOGICAL)
     walker.hide(base.id)
@@ -99,7 +114,7 @@ def _commits(repository: pygit2.Repository, base: pygit2.Commit, candidate: pygi
         if number >= MOST_COMMITS:
             return
         if commit.id != candidate.id or len(commit.parents) < 2:
-            yield Commit(str(commit.id), commit.message)
+            yield commit
 
 
 def _texts(repository: pygit2.Repository, tree: pygit2.Tree) -> Iterator[tuple[str, str]]:

@@ -41,9 +41,11 @@ def look(check: CheckConfig, gate: GateConfig, subject: Subject) -> tuple[CheckR
         pygit2.GitError: the change cannot be read.
     """
     begun = time.monotonic()
-    change = read_change(pygit2.Repository(subject.source), subject.base, subject.commit, subject.scope)
-    report = builtin_report(check, gate, change)
-    found = report.diagnostics
+    repository = pygit2.Repository(subject.source)
+    # Each change apart: what one may do is no excuse for another, and what one does the next must not hide.
+    changes = (read_change(repository, one.base, one.commit, one.scope) for one in subject.changes)
+    found = tuple(one for change in changes for one in builtin_report(check, gate, change).diagnostics)[:MOST_FINDINGS]
+    report = Report(found)
     log = "".join(f"{one_line(one)}\n" for one in found)
     captured = Captured(1 if found else 0, log, 0, time.monotonic() - begun, False, 0)
     return judge(check, Outcome(captured, report), counted(found) if found else ""), log

@@ -52,13 +52,16 @@ _EXAMPLE = re.compile(
 
 
 def secrets(change: Change, ignored: Sequence[str]) -> Iterator[Diagnostic]:
-    """What looks like a secret in the added lines, but for files that fit `ignored` (globs)."""
-    for file in change.files:
+    """What looks like a secret in the added lines, also in those that a later commit takes out again, but for files
+    that fit `ignored` (globs)."""
+    seen: set[tuple[str, str]] = set()
+    for file in (*change.files, *change.steps()):
         if matches(file.path, ignored):
             continue
         for number, text in file.added:
             rule = secret_in(text)
-            if rule:
+            if rule and (file.path, text) not in seen:
+                seen.add((file.path, text))
                 message = (
                     "looks like a secret: take it out, and revoke it if it is one (it is in the history of the change)"
                 )

@@ -22,6 +22,7 @@ from tapeout.gate.execute import execute
 from tapeout.gate.prove.plantings import Planting, Repository, plantings
 from tapeout.gate.redness import is_red
 from tapeout.gate.runs import run_folder
+from tapeout.gate.subject import Piece
 from tapeout.gate.target import commit_of, load_config
 from tapeout.gate.verdict import CheckResult
 
@@ -150,7 +151,8 @@ class _Prover:
         alone = check.model_copy(update={"needs": (), "paths": ()})
         gate = self._config.gate.model_copy(update={"flaky_reruns": 0})
         config = self._config.model_copy(update={"check": (alone,), "gate": gate})
-        subject = Subject(self._scratch.path, commit, self._commit, config.project.branch, scope=_SCOPE)
+        pieces = (Piece(self._commit, commit, _SCOPE),)
+        subject = Subject(self._scratch.path, commit, self._commit, config.project.branch, pieces=pieces)
         verdict = run_checks(self._paths, subject, config, fresh=True)
         (result,) = verdict.results
         return result
