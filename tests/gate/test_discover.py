@@ -202,3 +202,26 @@ CONTENT = st.text(max_size=60) | JSON.map(json.dumps) | st.just(DEEP)
 def test_no_content_of_a_file_makes_it_fail(files: dict[str, str], more: set[str]) -> None:
     checks = discover(files, frozenset(files) | more)
     assert len({check.name for check in checks}) == len(checks)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!bool maybe",
+        '!!int ""',
+        '!!float ""',
+        "!!timestamp never",
+        "1" + ":1" * 10_000,
+        "!!python/object/apply:os.abort []",
+    ],
+)
+def test_odd_values_in_a_pipeline_hide_nothing(value: str) -> None:
+    pipeline = f"odd: {value}\njobs: {{a: {{steps: [{{run: mypy src}}]}}}}\n"
+    assert found({".github/workflows/ci.yml": pipeline}) == {"mypy": "types: mypy src"}
+
+
+def test_merges_of_merges_do_not_eat_all_memory() -> None:
+    bomb = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{level}: &a{level}\n  <<: [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
+    )
+    assert found({".github/workflows/ci.yml": f"{bomb}b: {{run: mypy src}}\n"}) == {"mypy": "types: mypy src"}

@@ -145,7 +145,8 @@ def _yaml(text: str) -> object:
     if _depth(text) > _DEEPEST:  # takes PyYAML minutes
         return None
     try:
-        return yaml.safe_load(text)
+        # Everything as text: what makes values of tags and merges keys trips over odd ones, and grows without end.
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes texts, lists and tables only
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
 
