@@ -19,7 +19,8 @@ _ALLOWED: dict[str, tuple[ChangeState, ...]] = {
     "passed": ("gating",),
     "failed": ("gating",),
     "conflict": ("queued", "gating"),
-    "landed": ("queued", "gating", "passed"),
+    # Withdrawn at the moment in which main moved: what main contains has landed.
+    "landed": ("queued", "gating", "passed", "withdrawn"),
 }
 """New state of a change to the states that it can come from."""
 
