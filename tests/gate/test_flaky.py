@@ -136,6 +136,9 @@ SEEN = [Sighting("tests.test_f::a", "one", "t1"), Sighting("tests.test_f::b", ""
     ("failed", "seen", "issue", "touched", "allowed"),
     [
         ([case("a")], SEEN, "two", (), True),
+        ([case("a")], SEEN, "two one", (), False),
+        ([case("a")], [Sighting("tests.test_f::a", "one two", "t1")], "one", (), False),  # in a combination
+        ([case("a")], [Sighting("tests.test_f::a", "one two", "t1")], "three", (), True),
         ([case("a")], SEEN, "one", (), False),  # only this issue's own attempts saw it
         ([case("b")], SEEN, "one", (), True),  # seen on the target branch
         ([case("a"), case("b")], SEEN, "two", (), True),

@@ -170,6 +170,14 @@ def read_blob(repository: pygit2.Repository, commit: str, path: str) -> bytes | 
     return found.data if isinstance(found, pygit2.Blob) else None
 
 
+def message_of(commit: pygit2.Commit) -> str:
+    """The message of a commit, whatever encoding it names."""
+    try:
+        return commit.message
+    except (LookupError, ValueError):
+        return commit.raw_message.decode("utf-8", "replace")
+
+
 def signature(name: str = IDENTITY_NAME, email: str = IDENTITY_EMAIL, at: float | None = None) -> pygit2.Signature:
     """Who and when for a commit of ours; `at` is Unix time in seconds, now by default, recorded in UTC."""
     return pygit2.Signature(name, email, int(time.time() if at is None else at), 0)

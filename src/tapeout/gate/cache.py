@@ -51,7 +51,7 @@ class Sighting:
 
     test: str
     issue: str
-    """The issue whose change was gated; empty for a run that a person asked for."""
+    """The issues whose changes were gated together, with spaces between; empty for a run that a person asked for."""
     tree: str
 
 

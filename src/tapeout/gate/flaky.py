@@ -33,13 +33,19 @@ def objection(
     Args:
         failed: the tests that failed first; none if the check's report does not say.
         sightings: where tests of this check were seen flaky before.
-        issue: whose change is gated.
+        issue: whose change is gated; of several changes all issues, with spaces between.
         landed: trees of the target branch.
         touched: files that the change touches.
     """
     if not failed:
         return "its report does not say which tests failed, so nobody can tell whether the change made them flaky"
-    elsewhere = {seen.test for seen in sightings if (seen.issue and seen.issue != issue) or seen.tree in landed}
+    here = set(issue.split())
+    elsewhere = {
+        seen.test
+        for seen in sightings
+        # In a combination any of its changes may have made the test flaky.
+        if (seen.issue and here.isdisjoint(seen.issue.split())) or seen.tree in landed
+    }
     own = [case for case in failed if not case.path or case.path in touched]
     unknown = [case for case in failed if case.id not in elsewhere]
     if own:

@@ -46,7 +46,8 @@ def judge_candidate(paths: StatePaths, assignment: Assignment) -> dict[str, Any]
     pieces = tuple(
         Piece(part.base, part.commit, scope) for part, scope in zip(assignment.parts, assignment.scopes, strict=True)
     )
-    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, assignment.issue, pieces)
+    issues = " ".join(part.issue for part in assignment.parts)
+    subject = Subject(paths.hub, tip.commit, assignment.main, assignment.branch, issues, pieces)
     verdict = judge_change(paths, subject, assignment.config, assignment.parts)
     origin = Origin(tip.change, assignment.issue, assignment.attempt)
     record = record_of(verdict, assignment.config, config_digest(hub, assignment.main), origin)

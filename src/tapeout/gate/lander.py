@@ -292,6 +292,7 @@ class _Lander:
                     target=self._target.main,
                     begun=(*bases, change.base),
                     granted=self._tracker.permissions(change.issue),
+                    issue=issue.id,
                     is_bug=issue.type == "bug",
                 )
             )

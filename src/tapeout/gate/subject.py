@@ -35,7 +35,7 @@ class Subject:
     """Commit of the target branch whose configuration this is."""
     branch: str
     issue: str = ""
-    """Whose change it is; empty if a person asked about a commit."""
+    """Whose change it is, of several all with spaces between; empty if a person asked about a commit."""
     pieces: tuple[Piece, ...] = ()
     """The changes that it is made of, the lowest first; empty for all that lies between the base and the commit."""
 

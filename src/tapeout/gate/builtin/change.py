@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pygit2
 
+from tapeout.base.git import message_of
+
 LARGEST_TEXT = 5_000_000
 """Bytes of a file whose lines are looked at. A larger one holds data, and a check of sizes tells of it."""
 
@@ -60,7 +62,7 @@ def read_change(repository: pygit2.Repository, base: str, candidate: str, scope:
     commits = list(_commits(repository, before, after))
     return Change(
         tuple(_files(repository, before.tree, after.tree)),
-        tuple(Commit(str(commit.id), commit.message) for commit in commits),
+        tuple(Commit(str(commit.id), message_of(commit)) for commit in commits),
         scope,
         lambda: _texts(repository, after.tree),
         lambda: (file for commit in commits for file in _step(repository, commit)),

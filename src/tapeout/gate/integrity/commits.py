@@ -7,14 +7,14 @@ from typing import NamedTuple
 import pygit2
 from pygit2.enums import SortMode
 
-from tapeout.base.git import IDENTITY_EMAIL, IDENTITY_NAME, is_ancestor
+from tapeout.base.git import IDENTITY_EMAIL, IDENTITY_NAME, is_ancestor, message_of
 from tapeout.gate.integrity.alarm import Alarm, shown
 
 CHECK = "commits"
 MOST_COMMITS = 1_000
 """Commits of one change that are looked at."""
 
-_TRAILER = re.compile(r"^\s*Tapeout-[A-Za-z]+\s*:", re.MULTILINE | re.IGNORECASE)
+_TRAILER = re.compile(r"^\s*(?P<key>Tapeout-[A-Za-z]+\s*:)(?P<value>[^\n]*)", re.MULTILINE | re.IGNORECASE)
 _NAME_CHARACTERS = 60
 
 
@@ -33,6 +33,8 @@ class Commits(NamedTuple):
     added: tuple[Commit, ...]
     starts_at: str | None
     """The commit of the target branch on which the work was begun, if the change's history lacks it."""
+    issue: str = ""
+    """Whose change it is: a push may say so in a trailer."""
 
 
 def commit_alarms(commits: Commits) -> list[Alarm]:
@@ -42,17 +44,25 @@ def commit_alarms(commits: Commits) -> list[Alarm]:
         reason = f"the change rewrites history: it lacks {commits.starts_at[:10]}, on which it was begun"
         alarms.append(Alarm(CHECK, "commits", "", 0, reason))
     for commit in commits.added:
-        alarms += [Alarm(CHECK, "commits", "", 0, f"commit {commit.id[:10]} {what}") for what in _wrong(commit)]
+        alarms += [
+            Alarm(CHECK, "commits", "", 0, f"commit {commit.id[:10]} {what}") for what in _wrong(commit, commits.issue)
+        ]
     return alarms
 
 
-def _wrong(commit: Commit) -> Iterator[str]:
-    trailer = _TRAILER.search(commit.message)
-    if trailer:
-        yield f"carries the line {shown(trailer[0].strip())!r}, which only the gate writes"
+def _wrong(commit: Commit, issue: str) -> Iterator[str]:
+    for trailer in _TRAILER.finditer(commit.message):
+        if not _names_own_issue(trailer, issue):
+            yield f"carries the line {shown(trailer['key'])!r}, which only the gate writes"
+            break
     for name in dict.fromkeys(commit.names):
         if _is_ours(name):
             yield f"says that it is by {shown(name)[:_NAME_CHARACTERS]!r}, which is the gate's own name"
+
+
+def _names_own_issue(trailer: re.Match[str], issue: str) -> bool:
+    value = trailer["value"].strip()
+    return trailer["key"].lower() == "tapeout-issue:" and bool(value) and issue.startswith(value)
 
 
 _OURS = f"{IDENTITY_NAME} <{IDENTITY_EMAIL}>".casefold()
@@ -72,11 +82,17 @@ def read_commits(repository: pygit2.Repository, target: str, head: str, begun: S
     walk.hide(target)
     added: list[Commit] = []
     for found in walk:
-        names = (f"{one.name} <{one.email}>" for one in (found.author, found.committer))
-        added.append(Commit(str(found.id), found.message, tuple(names)))
+        names = tuple(map(_named, (found.author, found.committer)))
+        added.append(Commit(str(found.id), message_of(found), names))
         if len(added) == MOST_COMMITS:
             break
     return Commits(tuple(added), _lacking(repository, target, head, begun))
+
+
+def _named(who: pygit2.Signature) -> str:
+    """Who it is, whatever encoding the commit names."""
+    name, email = (raw.decode("utf-8", "replace") for raw in (who.raw_name, who.raw_email))
+    return f"{name} <{email}>"
 
 
 def _lacking(repository: pygit2.Repository, target: str, head: str, begun: Sequence[str]) -> str | None:

@@ -19,5 +19,7 @@ class Part:
     """Commits on which the attempts at its issue were begun: a later one may go on from what an earlier one left."""
     granted: frozenset[str] = frozenset()
     """Permissions that a person gave to its issue."""
+    issue: str = ""
+    """Whose change it is; empty if nobody knows."""
     is_bug: bool = False
     """Its issue is a bug: new tests must fail without the change."""

@@ -48,7 +48,7 @@ def read_findings(repository: pygit2.Repository, part: Part, config: Config) -> 
         alarms = alarms_of(read_change(repository, part.base, part.commit), surroundings(config))
     except RecursionError:  # text that parses and is too deep to be walked: nobody writes that
         alarms = [Alarm("tests-kept", "tests", "", 0, "the change holds code that is nested too deeply to be read")]
-    alarms += commit_alarms(read_commits(repository, part.target, part.head, part.begun))
+    alarms += commit_alarms(read_commits(repository, part.target, part.head, part.begun)._replace(issue=part.issue))
     return findings_of(alarms, permissions(part, config))
 
 

@@ -6,7 +6,7 @@ import pygit2
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, NotFound, UsageError
 from tapeout.base.faults import point
-from tapeout.base.git import is_ancestor, move_ref, resolve
+from tapeout.base.git import is_ancestor, message_of, move_ref, resolve
 from tapeout.base.ids import new_id
 from tapeout.gate.receive.request import Options, draft_text, trailer_issue
 from tapeout.tracker import Draft, Tracker
@@ -88,6 +88,6 @@ def _look(hub: pygit2.Repository, branch: str, commit: str, options: Options) ->
         raise NotAllowed(f"its history is unrelated to {branch}", hint=f"start from {branch} of the hub")
     if contained:
         raise NotAllowed(f"{branch} has it already: there is nothing to land")
-    message = pushed.peel(pygit2.Commit).message
+    message = message_of(pushed.peel(pygit2.Commit))
     title, body = draft_text(message, commit, options.title)
     return _Pushed(str(base), options.issue or trailer_issue(message), Draft(title, body=body))
