@@ -14,18 +14,23 @@ ONE_SLOT = "\n[queue]\nslots = 1\n"
 """All that waits is one combination."""
 
 
-def submit(site: Site, draft: Draft, *steps: dict[str, str | None], allowed: tuple[str, ...] = ()) -> Change:
-    """A change of one commit a step."""
+def submit(
+    site: Site,
+    draft: Draft,
+    files: dict[str, str | None],
+    *,
+    onto: Change | None = None,
+    allowed: tuple[str, ...] = (),
+) -> Change:
+    """A change that holds another one, if `onto` says so."""
     issue = site.tracker.create(draft)
-    for permission in allowed:
-        site.tracker.allow(issue.id, permission)
-    commit = base = site.main
-    for files in steps:
-        commit = commit_tree(site.hub, [commit], files)
+    if allowed:
+        site.tracker.allow(issue.id, allowed)
+    commit = commit_tree(site.hub, [onto.commit if onto else site.main], files)
     attempt = f"{issue.id}-1"
     lease = site.tracker.claim(issue.id, owner=attempt)
     site.tracker.start_attempt(lease, attempt, agent="scripted", host="here", pid=1, pid_started=0.0)
-    return site.tracker.submit(lease, attempt, commit=commit, base=base)
+    return site.tracker.submit(lease, attempt, commit=commit, base=site.main)
 
 
 def builtin(*kinds: str, gate: str = "") -> str:
@@ -48,13 +53,9 @@ class TestBuiltInChecksOfCombinations:
         site = make_site(builtin("secrets"))
         key = "ghp_" + "aB3dE5gH7jK9" * 3
         leak = submit(site, Draft("Leak"), {"a.txt": f"{key}\n"})
-        issue = site.tracker.create(Draft("Clean"))
-        lease = site.tracker.claim(issue.id, owner=f"{issue.id}-1")
-        site.tracker.start_attempt(lease, f"{issue.id}-1", agent="scripted", host="here", pid=1, pid_started=0.0)
-        clean = commit_tree(site.hub, [leak.commit], {"a.txt": "nothing\n"})
-        site.tracker.submit(lease, f"{issue.id}-1", commit=clean, base=site.main)
+        clean = submit(site, Draft("Clean"), {"a.txt": "nothing\n"}, onto=leak)
         site.run()
-        assert site.state(leak) == "failed"
+        assert (site.state(leak), site.state(clean)) == ("failed", "failed")
         assert site.main == site.main_at_start
 
 
@@ -102,19 +103,11 @@ class TestTextOfNoEncoding:
         )  # fmt: skip
         return str(site.hub.odb.write(pygit2.enums.ObjectType.COMMIT, raw))
 
-    def test_a_path(self, site: Site) -> None:
-        odd = site.submit_commit(self.commit(site, "x\n"), site.main)
-        site.run()
-        print(site.state(odd), site.tracker.change(odd.id).verdict, site.tracker.queue_stopped())
-        assert site.state(odd) in {"landed", "failed"}
-        assert site.tracker.queue_stopped() is None
-
     def test_paths_that_conflict(self, site: Site) -> None:
-        first = site.submit_commit(self.commit(site, "x\n"), site.main, title="one")
-        second = site.submit_commit(self.commit(site, "y\n"), site.main, title="two")
+        site.submit_commit(self.commit(site, "x\n"), site.main, title="one")
+        site.submit_commit(self.commit(site, "y\n"), site.main, title="two")
         other = site.submit({"b.txt": "x"})
         site.run()
-        print(site.state(first), site.state(second), site.tracker.change(first.id).verdict)
         assert site.state(other) == "landed"
 
     @pytest.mark.parametrize(("headers", "message"), [(b"", b"caf\xe9 is open\n"), (b"encoding nonsense\n", b"abc\n")])
@@ -123,7 +116,6 @@ class TestTextOfNoEncoding:
         odd = site.submit_commit(self.commit(site, "x\n", path=b"a.txt", headers=headers, message=message), site.main)
         other = site.submit({"b.txt": "x"})
         site.run()
-        print(site.state(odd), site.tracker.change(odd.id).verdict, site.tracker.queue_stopped())
         assert site.state(other) == "landed"
         assert site.state(odd) == "landed"
 
@@ -133,8 +125,7 @@ class TestTextOfNoEncoding:
         folder = clone(site)
         git(folder, "fetch", "-q", site.paths.hub, "+refs/heads/*:refs/h/*")
         raw = site.hub.odb.read(commit)
-        for kind in ("tree",):
-            tree = str(site.hub[commit].peel(pygit2.Commit).tree_id)
+        tree = str(site.hub[commit].peel(pygit2.Commit).tree_id)
         here = pygit2.Repository(str(folder))
         here.odb.write(pygit2.enums.ObjectType.BLOB, b"x\n")
         here.odb.write(pygit2.enums.ObjectType.TREE, site.hub.odb.read(tree)[1])
@@ -153,3 +144,39 @@ def test_a_push_that_names_its_issue_in_the_message_lands(site: Site) -> None:
     site.run()
     (change,) = site.tracker.all_changes(issue.id)
     assert site.state(change) == "landed", site.verdict(change)
+
+
+TESTED = """
+[[check]]
+name = "unit"
+kind = "test"
+run = "sh tests/test_all.sh && echo 3 passed"
+
+[queue]
+slots = 1
+"""
+
+
+def expects(*lines: str) -> str:
+    return "set -e\n" + "".join(f"grep -q {line} code.txt\n" for line in lines)
+
+
+class TestBaseTestsOfCombinations:
+    """The tests of the target branch are run on a change as if those below it had landed."""
+
+    def test_what_one_may_change_is_not_held_against_the_next(self, make_site: MakeSite) -> None:
+        site = make_site(TESTED, **{"tests__test_all.sh": expects("one"), "code.txt": "one\n"})
+        meant = submit(
+            site, Draft("Meant"), {"code.txt": "two\n", "tests/test_all.sh": expects("two")}, allowed=("tests",)
+        )
+        added = submit(site, Draft("More"), {"tests/test_all.sh": expects("two", "two")}, onto=meant)
+        site.run()
+        assert (site.state(meant), site.state(added)) == ("landed", "landed")
+
+    def test_the_tests_of_a_change_below_count(self, make_site: MakeSite) -> None:
+        site = make_site(TESTED, **{"tests__test_all.sh": expects("one"), "code.txt": "one\n"})
+        first = submit(site, Draft("First"), {"code.txt": "one\ntwo\n", "tests/test_all.sh": expects("one", "two")})
+        edited = {"code.txt": "one\nthree\n", "tests/test_all.sh": expects("one", "three")}
+        breaks = submit(site, Draft("Breaks what the first did"), edited, onto=first)
+        site.run()
+        assert (site.state(first), site.state(breaks)) == ("landed", "failed"), site.tracker.change(breaks.id).verdict

@@ -28,7 +28,7 @@ from tapeout.gate.versions import fits, version_line
 VERSION_SECONDS = 60.0
 """How long a version command may take."""
 
-_LOOKS_AT_HISTORY = frozenset({"coverage", "size", "scope", "commits", "secrets", "custom"})
+LOOKS_AT_HISTORY = frozenset({"coverage", "size", "scope", "commits", "secrets", "custom"})
 """Kinds that may look at commits and at the base: for them a pass counts for that commit on that base only."""
 
 
@@ -110,7 +110,7 @@ class _Check:
             tree=self._trees.tree,
             version=version,
             base=self._trees.base_tree if check.ratchet else "",
-            history=(subject.commit, subject.base) if check.kind in _LOOKS_AT_HISTORY else (),
+            history=(subject.commit, subject.base) if check.kind in LOOKS_AT_HISTORY else (),
         )
 
     def _passed_before(self, key: str) -> CheckResult | None:

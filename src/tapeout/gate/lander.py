@@ -33,8 +33,9 @@ from tapeout.gate.aftermath import Aftermath, record_for
 from tapeout.gate.candidate import MergeConflict, candidate_message
 from tapeout.gate.environment import GateUnavailable, unavailable
 from tapeout.gate.evidence import Record, attach
+from tapeout.gate.examine import LOOKS_AT_HISTORY
 from tapeout.gate.hub import adopt, hub_branch
-from tapeout.gate.integrity import Part
+from tapeout.gate.integrity import BASE_TESTS, Part
 from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
 from tapeout.gate.publish import publish
@@ -60,7 +61,7 @@ CANDIDATES = "refs/tapeout/candidates/"
 LOOK_SECONDS = 30.0
 """The tracker is looked at at the latest after this time, should a bell ever be lost."""
 
-OF_THE_DIFFERENCE = ("coverage", "duplication", "size", "scope", "commits", "secrets")
+OF_THE_DIFFERENCE = LOOKS_AT_HISTORY | {"duplication"}
 """Kinds of checks that look at the difference from main, not only at the files."""
 
 MAX_DEATHS = 3
@@ -361,7 +362,10 @@ class _Lander:
     def _looks_at_the_difference(self, verdict: Mapping[str, Any]) -> bool:
         """Whether a check failed that judges all changes of a combination as one, such as their size."""
         kinds = {check.name: check.kind for check in self._target.config.check}
-        return any(kinds.get(finding["check"]) in OF_THE_DIFFERENCE for finding in verdict["findings"])
+        return any(
+            finding["check"] == BASE_TESTS or kinds.get(finding["check"]) in OF_THE_DIFFERENCE
+            for finding in verdict["findings"]
+        )
 
     def _land(self, trial: Trial, changes: Mapping[str, Change]) -> None:
         """Move main to a combination that passed, unless one of its changes was withdrawn or main has moved."""

@@ -24,8 +24,8 @@ languages than Python, JavaScript, TypeScript, Go and Rust are told apart by fil
 is not compared.
 """
 
-from tapeout.gate.integrity.judging import judge_change
+from tapeout.gate.integrity.judging import BASE_TESTS, judge_change
 from tapeout.gate.integrity.part import Part
 from tapeout.gate.integrity.rules import alarms_of, read_findings
 
-__all__ = ["Part", "alarms_of", "judge_change", "read_findings"]
+__all__ = ["BASE_TESTS", "Part", "alarms_of", "judge_change", "read_findings"]

@@ -4,6 +4,7 @@ What may go wrong is what may go wrong with a gate run (`checks`); a second run 
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -70,24 +71,32 @@ def _second_runs(
     repository: pygit2.Repository, subject: Subject, config: Config, parts: Sequence[Part], run: RunTests
 ) -> Iterator[Finding]:
     around = surroundings(config)
-    restore: list[FileChange] = []
+    wanted: list[tuple[Part, list[FileChange], list[FileChange]]] = []
+    edits: Counter[str] = Counter()
     for part in parts:
-        if "tests" in permissions(part, config):
-            continue
         files = read_change(repository, part.base, part.commit).files
-        restore += to_restore(files, around)
-        prove = to_prove(files, around) if part.is_bug and config.gate.bug_tests else []
+        edits.update(file.path for file in files)
+        if "tests" not in permissions(part, config):
+            prove = to_prove(files, around) if part.is_bug and config.gate.bug_tests else []
+            wanted.append((part, to_restore(files, around), prove))
+    together: list[FileChange] = []
+    for part, restore, prove in wanted:
+        if any(edits[file.path] > 1 for file in restore):
+            # Others of the combination edit these tests too: they must hold as if what is below had landed.
+            yield from _base_tests(repository, part.commit, part.base, restore, run)
+        else:
+            together += restore
         if prove:
             yield from _bug_tests(repository, part, prove, run)
-    if restore:
-        yield from _base_tests(repository, subject, restore, run)
+    if together:
+        yield from _base_tests(repository, subject.commit, subject.base, together, run)
 
 
 def _base_tests(
-    repository: pygit2.Repository, subject: Subject, files: list[FileChange], run: RunTests
+    repository: pygit2.Repository, commit: str, base: str, files: list[FileChange], run: RunTests
 ) -> Iterator[Finding]:
     try:
-        verdict = run(with_files(repository, subject.commit, subject.base, files))
+        verdict = run(with_files(repository, commit, base, files))
     except (pygit2.GitError, ValueError) as error:
         yield Finding(BASE_TESTS, f"the target branch's own tests cannot be put into this change: {error}")
         return
