@@ -153,6 +153,7 @@ class _Lander:
         """Nothing is known about combinations on this main."""
         self._stack = Stack(self._hub, self._target.main)
         self._priorities.clear()
+        self._edits_gate.clear()
         self._book = Book()
         self._clashes.clear()
 
@@ -206,7 +207,7 @@ class _Lander:
 
     def _must_be_last(self, change: Change) -> bool:
         if change.id not in self._edits_gate:
-            self._edits_gate[change.id] = judges_later_ones(self._hub, change)
+            self._edits_gate[change.id] = judges_later_ones(self._hub, self._target.main, change)
         return self._edits_gate[change.id]
 
     def _perform(self, now: Plan, changes: Mapping[str, Change]) -> bool:

@@ -97,6 +97,14 @@ def touched(hub: pygit2.Repository, change: Change) -> frozenset[str]:
     return frozenset(path for pair in sides for path in pair if path)
 
 
-def judges_later_ones(hub: pygit2.Repository, change: Change) -> bool:
-    """Whether the change edits what the gate is configured by, so that nothing may be judged on top of it."""
-    return CONFIG_FILE in touched(hub, change)
+def judges_later_ones(hub: pygit2.Repository, main: str, change: Change) -> bool:
+    """Whether the change edits what the gate is configured by, so that nothing may be judged on top of it.
+
+    Main may have come to hold a part of it since it was begun, so that less or more of it is new.
+    """
+    try:
+        base = hub.merge_base(main, change.commit)
+    except (KeyError, ValueError, pygit2.GitError):
+        return False  # it is refused for that
+    begun = touched(hub, change)
+    return CONFIG_FILE in begun or (base is not None and CONFIG_FILE in touched(hub, change._replace(base=str(base))))
