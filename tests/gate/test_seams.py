@@ -1,9 +1,14 @@
 """Where the parts of the gate meet: what no part alone lets in must not get in between two of them."""
 
+from collections.abc import Mapping
+
 import pygit2
 import pytest
 
-from tapeout.gate import lander
+from tapeout.base.git import import_objects
+from tapeout.gate import lander, run_gate_here
+from tapeout.gate.evidence.rerun import rerun
+from tapeout.gate.stacking import judges_later_ones
 from tapeout.tracker import Draft
 from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite
@@ -17,7 +22,7 @@ ONE_SLOT = "\n[queue]\nslots = 1\n"
 def submit(
     site: Site,
     draft: Draft,
-    files: dict[str, str | None],
+    files: Mapping[str, str | None],
     *,
     onto: Change | None = None,
     allowed: tuple[str, ...] = (),
@@ -180,3 +185,50 @@ class TestBaseTestsOfCombinations:
         breaks = submit(site, Draft("Breaks what the first did"), edited, onto=first)
         site.run()
         assert (site.state(first), site.state(breaks)) == ("landed", "failed"), site.tracker.change(breaks.id).verdict
+
+
+class TestRunningALandedCombinationAgain:
+    def test_it_is_judged_as_it_was_when_it_landed(self, make_site: MakeSite) -> None:
+        site = make_site(builtin("size", gate="[gate]\nmost_lines = 3\n"))
+        first = submit(site, Draft("First"), {"a.txt": "1\n2\n"})
+        second = submit(site, Draft("Second"), {"b.txt": "1\n2\n"})
+        site.run()
+        assert (site.state(first), site.state(second)) == ("landed", "landed")
+        record = site.evidence(site.main)
+        assert record is not None
+        assert len(record["combination"]) == 2
+        assert rerun(site.hub, site.paths, record, site.main, "main") == []
+
+
+class TestACachedPass:
+    def test_does_not_count_where_most_tests_of_the_target_branch_are_gone(self, make_site: MakeSite) -> None:
+        config = CONFIG.replace("echo 3 passed", "cat cou*.txt")
+        site = make_site(config, **{"count.txt": "5 passed\n"})
+        commit_files(site.root, {"count.txt": "40 passed\n"})
+        commit_files(site.root, {"count.txt": "5 passed\n", "a.txt": "x\n"})
+        assert run_gate_here(site.paths, site.repository).passed
+        git(site.root, "reset", "-q", "--hard", "HEAD^")
+        assert run_gate_here(site.paths, site.repository).passed
+        more = site.submit({"b.txt": "x\n"})
+        site.run()
+        assert site.state(more) == "landed"
+        fewer = site.submit({"b.txt": None, "a.txt": "x\n", "count.txt": "5 passed\n"})
+        site.run()
+        assert site.state(fewer) == "failed"
+        assert "tests" in site.verdict(fewer)["reason"]
+
+
+class TestAGateFileThatIsPutBack:
+    def test_a_change_that_undoes_an_adopted_edit_of_it_is_the_last_of_its_combination(self, site: Site) -> None:
+        edited = commit_files(site.root, {"tapeout.toml": CONFIG + "\n# stricter\n"})
+        undone = commit_files(site.root, {"tapeout.toml": CONFIG, "a.txt": "x\n"})
+        git(site.root, "reset", "-q", "--hard", edited)
+        import_objects(site.hub, str(site.root), [f"{edited}:refs/x/edited"])
+        git(site.root, "branch", "undone", undone)
+        git(site.paths.hub, "fetch", "-q", str(site.root), "undone:refs/x/undone")
+        issue = site.tracker.create(Draft("Undo"))
+        site.tracker.allow(issue.id, ("gate",))
+        lease = site.tracker.claim(issue.id, owner=f"{issue.id}-1")
+        site.tracker.start_attempt(lease, f"{issue.id}-1", agent="scripted", host="here", pid=1, pid_started=0.0)
+        change = site.tracker.submit(lease, f"{issue.id}-1", commit=undone, base=site.main_at_start)
+        assert judges_later_ones(site.hub, edited, change)
