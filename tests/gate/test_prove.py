@@ -107,6 +107,34 @@ def test_what_is_red_already_is_not_called_proven(proofs: Proofs) -> None:
     assert "is red on the code as it is" in found["unit"].obstacle
 
 
+def _of_the_home(secret: Path) -> str:
+    """A check that is red once the file of somebody's home is among the files."""
+    return f"if test -e {secret.name}; then echo stolen; exit 1; fi"
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        "git config core.worktree {home}",
+        "rm -rf .git; echo 'gitdir: {home}/.git' > .git",
+        "cd ..; mv planting away; ln -s {home} planting",
+        "git init -q inner; git -C inner config core.worktree {home}",
+    ],
+)
+def test_a_defect_brings_nothing_in_from_outside_of_the_copy(make_site: MakeSite, tmp_path: Path, defect: str) -> None:
+    home = tmp_path / "person"
+    home.mkdir()
+    git(home, "init", "-q")
+    (home / "secret.txt").write_text("key\n")
+    planted = f"defect = {json.dumps(defect.format(home=home))}"
+    site = site_of(make_site, check("thief", "custom", _of_the_home(home / "secret.txt"), planted))
+    try:
+        (found,) = prove(site.paths, site.repository, "HEAD")
+    except UsageError:
+        return
+    assert not found.proven
+
+
 def test_where_no_defect_is_known_that_is_said(proofs: Proofs) -> None:
     found = proofs(check("prose", "lint", "true"), {"README.md": "hello\n"})
     assert "no defect is known" in found["prose"].obstacle

@@ -21,7 +21,7 @@ from tapeout.gate.checks import Subject, run_checks
 from tapeout.gate.execute import execute
 from tapeout.gate.prove.plantings import Planting, Repository, plantings
 from tapeout.gate.redness import is_red
-from tapeout.gate.runs import run_folder
+from tapeout.gate.runs import identity, remove_tree, run_folder
 from tapeout.gate.subject import Piece
 from tapeout.gate.target import commit_of, load_config
 from tapeout.gate.verdict import CheckResult
@@ -172,27 +172,20 @@ class _Prover:
         )
         try:
             plant = CheckConfig(name="defect", run=command)
+            places = identity(self._folder), identity(folder)
             captured = execute(plant, self._config, checkout.folder, run="planting", folder=self._folder)
+            if (identity(self._folder), identity(folder)) != places:
+                raise UsageError(f"`defect = {command!r}` moved the folder of its files away")
             if captured.exit_code != 0:
                 raise UsageError(f"`defect = {command!r}` failed: {captured.output.strip()[-200:]}")
-            made = pygit2.Repository(os.path.join(checkout.folder, ".git"))
+            # By our own repository: what the command made of the one in the folder may lead anywhere.
+            made = pygit2.Repository(self._scratch.path)
+            made.workdir = folder
+            made.index.read_tree(made[self._commit].peel(pygit2.Tree))
             made.index.add_all()
-            tree = made.index.write_tree()
-            self._copy(made, tree)
-            return self._record(tree, "Plant a defect")
+            return self._record(made.index.write_tree(), "Plant a defect")
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _copy(self, made: pygit2.Repository, tree: pygit2.Oid) -> None:
-        """Bring a tree's new objects over."""
-        for entry in made[tree].peel(pygit2.Tree):
-            if entry.id not in self._scratch:
-                if isinstance(entry, pygit2.Tree):
-                    self._copy(made, entry.id)
-                else:
-                    self._scratch.odb.write(pygit2.enums.ObjectType.BLOB, made[entry.id].read_raw())
-        if tree not in self._scratch:
-            self._scratch.odb.write(pygit2.enums.ObjectType.TREE, made[tree].read_raw())
+            remove_tree(folder)
 
     def _record(self, tree: pygit2.Oid, message: str) -> str:
         author = signature()
