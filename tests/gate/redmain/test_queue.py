@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from tapeout.base.faults import CRASH_VARIABLE
+from tapeout.base.faults import CRASH_VARIABLE, ONCE_VARIABLE
+from tapeout.floor.status import read_status
+from tapeout.gate.queuestatus import read_queue
+from tapeout.gate.redmain import revert_of
 from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite
-from tests.gate.site import Site, commit_files, git
+from tests.gate.site import Site, commit_files, commit_tree, git
 from tests.gate.test_crash import start_job
 
 CHECK = """
@@ -313,3 +316,64 @@ def test_killed_before_it_stops_it_stops_the_next_time(site: Site, step: str) ->
     assert "main is red" in (site.tracker.queue_stopped() or "")
     assert len(site.tracker.red_main()) == 1
     assert len(red_events(site)) == 1
+
+
+def test_an_inquiry_that_is_killed_blames_nobody(site: Site, tmp_path: Path) -> None:
+    commit_files(site.root, {"bad.txt": "x"}, "By hand")
+    change = site.submit({"a.txt": "x"})
+    extra = {CRASH_VARIABLE: "redmain.asked", ONCE_VARIABLE: str(tmp_path / "once")}
+    assert start_job(site, **extra).wait() == 0
+    assert (tmp_path / "once").exists()
+    assert site.state(change) == "queued"
+    assert "main is red" in (site.tracker.queue_stopped() or "")
+
+
+def test_a_culprit_that_landed_together_with_others_is_named_by_its_own_merge(make_site: MakeSite) -> None:
+    site = make_site("[queue]\nslots = 1\n" + SOME_PATHS)
+    changes = [site.submit({"bad.txt" if one == 2 else f"doc{one}.txt": "x"}) for one in range(5)]
+    site.run()
+    assert [site.state(change) for change in changes] == ["landed"] * 5
+    change = site.submit({"src/a.py": "A = 1\n"})
+    site.run()
+    assert site.state(change) == "queued"
+    (event,) = red_events(site)
+    assert (event["change"], event["commit"]) == (changes[2].id, site.merges_of(changes[2])[0])
+    assert reverts_on_main(site) == []
+
+
+def test_configured_later_the_revert_is_made_under_the_same_issue(site: Site) -> None:
+    commit_files(site.root, {"tapeout.toml": CHECK})
+    commit_files(site.root, {"bad.txt": "x"}, "By hand")
+    change = site.submit({"a.txt": "x"})
+    site.run()
+    (issue,) = site.tracker.red_main()
+    commit_files(site.root, {"tapeout.toml": REVERTS + CHECK})
+    site.tracker.start_queue()
+    site.run()
+    assert site.state(change) == "landed"
+    assert site.tracker.issue(issue.id).resolution == "landed"
+    assert len(red_events(site)) == 1
+
+
+def test_an_agents_commit_that_speaks_like_a_revert_is_a_change_like_any_other(site: Site) -> None:
+    culprit = commit_files(site.root, {"tests/test_a.py": "def test_a():\n    assert f(1) == 2\n"})
+    site.run()
+    adopted = site.submit({"a.txt": "x"})
+    site.run()
+    assert site.state(adopted) == "landed"
+    message = f'Revert "work"\n\nThis reverts commit {culprit}.\n'
+    commit = commit_tree(site.hub, [site.main], {"tests/test_a.py": None}, message)
+    change = site.submit_commit(commit, site.main)
+    site.run()
+    assert site.state(change) == "failed"
+    assert revert_of(site.hub, commit) is None
+
+
+def test_status_and_queue_show_it(site: Site) -> None:
+    culprit = commit_files(site.root, {"bad.txt": "x"}, "By hand")
+    site.submit({"a.txt": "x"})
+    site.run()
+    (issue,) = site.tracker.red_main()
+    shown = (f"{issue.id}: main is red since {culprit[:10]}: unit",)
+    assert read_queue(site.tracker, site.paths).main_red == shown
+    assert read_status(site.tracker, site.paths).main_red == shown

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import pygit2
 
+from tapeout.base.faults import point
 from tapeout.base.git import first_parent, open_bare
 from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig, Config
@@ -64,6 +65,7 @@ def inquire(paths: StatePaths, question: Question) -> dict[str, Any]:
     Raises:
         GateUnavailable: the checks cannot be run on this machine now.
     """
+    point("redmain.asked")
     return _Inquiry(paths, question).answer()._asdict()
 
 

@@ -27,7 +27,7 @@ from tapeout.tracker.commands.redmain import RED_MAIN, Culprit
 from tapeout.tracker.model import Change
 
 MOST_FLAKES = 2
-"""So often a change is judged again because main failed like it, and then did not."""
+"""So often a change is judged again because main failed like it, and then did not; or nobody could tell."""
 
 _REASON_CHARS = 300
 _TITLE_CHARS = 160
@@ -37,9 +37,7 @@ Summary = dict[str, Any]
 
 
 class MainIsRed(EnvironmentProblem):
-    """The target branch itself fails the gate: nothing can land (exit code 7)."""
-
-    code = "main-is-red"
+    """The target branch itself fails the gate: nothing can land, and the queue stops."""
 
 
 class RedMain:
@@ -82,7 +80,7 @@ class RedMain:
         found = runs.wait_for(runs.start(lambda: inquire(self._paths, question)))
         if isinstance(found, Unavailable):
             raise GateUnavailable(found.message, hint=found.hint)
-        answer = Answer(**found) if found is not None else Answer("none")
+        answer = Answer(**found) if found is not None else Answer("flaky")  # it was killed, which says nothing
         return self._respond(hub, target, change, (record, summary), answer, alike)
 
     def _respond(

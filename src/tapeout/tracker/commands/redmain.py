@@ -42,6 +42,10 @@ class RedMainCommands(PushCommands):
         with self._reading() as connection:
             return queries.issues(connection, queries.Filter(status="open", label=RED_MAIN), -1)
 
+    def red_main_lines(self) -> tuple[str, ...]:
+        """The same for a status: id and title."""
+        return tuple(f"{issue.id}: {issue.title}" for issue in self.red_main())
+
     def report_red_main(self, draft: Draft, culprit: Culprit, *, why: str, revert: tuple[str, str] | None) -> Issue:
         """Say once that a commit made the target branch red, all in one transaction: an issue with the title of the
         draft, unless one is open; an event `red-main`, which counts as an escape if the commit had landed; a comment on
