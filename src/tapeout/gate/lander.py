@@ -42,7 +42,7 @@ from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pas
 from tapeout.gate.queuestatus import MEASURED, slots_of
 from tapeout.gate.queueview import write_view
 from tapeout.gate.reconcile import reconcile, settle
-from tapeout.gate.redmain import RedMain
+from tapeout.gate.redmain import RedMain, Refusal
 from tapeout.gate.runs import sweep, try_lock
 from tapeout.gate.stacking import Link, Stack, Unfit, judges_later_ones
 from tapeout.gate.target import Target, load_config
@@ -325,15 +325,15 @@ class _Lander:
         self._book.forget(trial.combination, "failed")
         if trial.landed and self._looks_at_the_difference(trial.summary):
             return  # it was judged together with others that have landed since: it is judged alone next
-        judged, culprit = (trial.record(self._paths), trial.summary), self._tracker.change(change)
-        against = self._red_main.blame(self._hub, self._target, culprit, judged, self._runs)
+        refusal = Refusal(self._tracker.change(change), trial.record(self._paths), trial.summary)
+        against = self._red_main.blame(self._hub, self._target, refusal, self._runs)
         if against is None:
             return
         self._tracker.record_verdict(change, candidate, against)
         point("landing.verdict")
         self._cautious = False
         self._measure()
-        self._red_main.refused(self._hub, self._target, culprit, against)
+        self._red_main.refused(self._hub, self._target, refusal.change, against)
 
     def _looks_at_the_difference(self, verdict: Mapping[str, Any]) -> bool:
         """Whether a check failed that judges all changes of a combination as one, such as their size."""

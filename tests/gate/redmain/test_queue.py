@@ -377,3 +377,29 @@ def test_status_and_queue_show_it(site: Site) -> None:
     shown = (f"{issue.id}: main is red since {culprit[:10]}: unit",)
     assert read_queue(site.tracker, site.paths).main_red == shown
     assert read_status(site.tracker, site.paths).main_red == shown
+
+
+def test_commits_from_before_the_hub_are_not_looked_at(make_site: MakeSite) -> None:
+    site = make_site(CHECK, bad__txt="x")
+    site.run()
+    commit_files(site.root, {"later.txt": "x"})
+    change = site.submit({"a.txt": "x"})
+    site.run()
+    assert site.state(change) == "queued"
+    assert f"so is {site.main_at_start[:10]}" in (site.tracker.queue_stopped() or "")
+    assert site.tracker.red_main() == []
+
+
+LOOK = "test -f look || exit 127; ls | grep ^bad && exit 1; echo fine"
+
+
+def test_a_commit_that_lacks_what_a_check_runs_is_no_reason_to_give_up(make_site: MakeSite) -> None:
+    site = make_site(f'[[check]]\nname = "unit"\nrun = "{LOOK}"\n', look="x")
+    culprit = commit_files(site.root, {"bad.txt": "x"})
+    commit_files(site.root, {"look": None})
+    commit_files(site.root, {"look": "x"})
+    commit_files(site.root, {"later.txt": "x"})
+    change = site.submit({"a.txt": "x"})
+    site.run()
+    assert site.state(change) == "queued"
+    assert f"main is red since {culprit[:10]}" in (site.tracker.queue_stopped() or "")

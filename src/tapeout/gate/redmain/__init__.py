@@ -11,7 +11,7 @@ next inquires again); main fails everywhere, so no commit is to blame (the queue
 blamed, and the change is judged again); the revert conflicts or does not pass (the queue stops).
 """
 
-from tapeout.gate.redmain.response import RedMain
+from tapeout.gate.redmain.response import RedMain, Refusal
 from tapeout.gate.redmain.revert import revert_of
 
-__all__ = ["RedMain", "revert_of"]
+__all__ = ["RedMain", "Refusal", "revert_of"]

@@ -16,8 +16,10 @@ from tapeout.base.git import first_parent, open_bare
 from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.checks import Subject, run_checks
+from tapeout.gate.environment import GateUnavailable
 from tapeout.gate.evidence import read_sealed
 from tapeout.gate.evidence.record import recorded_command
+from tapeout.gate.evidence.trust import Trust
 from tapeout.gate.redmain.bisection import first_red
 from tapeout.gate.redmain.signature import Facts, red_checks
 from tapeout.gate.reports.show import one_line
@@ -106,9 +108,11 @@ class _Inquiry:
         return "culprit", culprit
 
     def _chain(self) -> list[str]:
-        """Main by first parents down to the newest commit that passed these checks when it landed; oldest first."""
+        """Main by first parents down to the newest commit that passed these checks when it landed, or else to where the
+        hub began; oldest first."""
+        began = {one.commit for one in Trust.of(self._hub).adopted() or () if one.why == "start"}
         chain = [self._question.main]
-        while len(chain) < MOST_COMMITS and not self._passed_at_landing(chain[-1]):
+        while len(chain) < MOST_COMMITS and chain[-1] not in began and not self._passed_at_landing(chain[-1]):
             below = first_parent(self._hub, chain[-1])
             if below is None or below not in self._hub:
                 break
@@ -133,7 +137,12 @@ class _Inquiry:
         return {check.name: check for check in self._question.config.check}
 
     def _is_red(self, commit: str, *, fresh: bool = False) -> bool:
-        verdict = self._judge(commit, self._red, fresh=fresh)
+        try:
+            verdict = self._judge(commit, self._red, fresh=fresh)
+        except GateUnavailable:
+            if fresh:
+                raise
+            return True  # it may lack what the check runs, and before it counts it is judged anew
         return any(not result.passed for result in verdict.results if result.name in self._red)
 
     def _is_red_anew(self, commit: str) -> bool:

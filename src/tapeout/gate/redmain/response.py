@@ -5,7 +5,7 @@ it has done nothing, and whoever comes after it finds the issue, and the revert 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pygit2
 
@@ -31,13 +31,21 @@ MOST_FLAKES = 2
 
 _REASON_CHARS = 300
 _TITLE_CHARS = 160
-_MEND = "mend it on your branch, or set queue.revert_red"
 
 Summary = dict[str, Any]
 
 
 class MainIsRed(EnvironmentProblem):
     """The target branch itself fails the gate: nothing can land, and the queue stops."""
+
+
+class Refusal(NamedTuple):
+    """A change that failed as the only one on main."""
+
+    change: Change
+    record: Record
+    """Of its verdict."""
+    summary: Summary
 
 
 class RedMain:
@@ -58,19 +66,14 @@ class RedMain:
             self._reverts[change.id] = revert_of(hub, change.commit) is not None
         return self._reverts[change.id]
 
-    def blame(
-        self, hub: pygit2.Repository, target: Target, change: Change, judged: tuple[Record, Summary], runs: Runs
-    ) -> Summary | None:
+    def blame(self, hub: pygit2.Repository, target: Target, refusal: Refusal, runs: Runs) -> Summary | None:
         """What is left against a change that failed alone on main; None if it is to be judged again.
-
-        Args:
-            judged: the record of its verdict, and the summary.
 
         Raises:
             MainIsRed: main fails by itself, and the queue cannot do anything about it.
             GateUnavailable: no verdict on main is possible on this machine now.
         """
-        record, summary = judged
+        change, record, summary = refusal
         ours = failed(record["checks"])
         if not ours or self._is_revert(hub, change):
             return summary
@@ -81,19 +84,13 @@ class RedMain:
         if isinstance(found, Unavailable):
             raise GateUnavailable(found.message, hint=found.hint)
         answer = Answer(**found) if found is not None else Answer("flaky")  # it was killed, which says nothing
-        return self._respond(hub, target, change, (record, summary), answer, alike)
+        return self._respond(hub, target, refusal, answer, alike)
 
     def _respond(
-        self,
-        hub: pygit2.Repository,
-        target: Target,
-        change: Change,
-        judged: tuple[Record, Summary],
-        answer: Answer,
-        alike: list[str],
+        self, hub: pygit2.Repository, target: Target, refusal: Refusal, answer: Answer, alike: list[str]
     ) -> Summary | None:
         point("redmain.known")
-        record, summary = judged
+        change, record, summary = refusal
         if answer.cause == "none":
             return summary
         if answer.cause == "more":
@@ -141,18 +138,10 @@ class RedMain:
         tried = self._tracker.all_changes(known.id) if known else []
         if known and tried:
             why = (tried[-1].verdict or {}).get("reason", tried[-1].state)
+            if not known.needs_person:  # killed before it was said
+                self._tracker.need_person(known.id, f"its revert did not land: {why}")
             raise MainIsRed(f"{said}; its revert did not land: {why}; mend it on your branch ({known.id})")
-        revert, why = None, _MEND
-        if target.config.queue.revert_red:
-            made = make_revert(hub, target.main, answer.culprit, said)
-            if isinstance(made, str):
-                revert = made, target.main
-            elif isinstance(made, MergeConflict):
-                why = (
-                    f"it cannot be reverted: later commits changed {', '.join(made.paths)}, too; mend it on your branch"
-                )
-            else:
-                why = f"it cannot be reverted: {made.reason}; mend it on your branch"
+        revert, why = _revert(hub, target, answer.culprit, said)
         point("redmain.reverted")
         filed = self._tracker.report_red_main(draft, culprit, why=why, revert=revert)
         point("redmain.reported")
@@ -171,6 +160,17 @@ class RedMain:
         culprit = (revert_of(hub, change.commit) or "")[:10]
         self._tracker.need_person(change.issue, why)
         raise MainIsRed(f"{target.branch} is red since {culprit}; {why}; mend it on your branch ({change.issue})")
+
+
+def _revert(hub: pygit2.Repository, target: Target, culprit: str, said: str) -> tuple[tuple[str, str] | None, str]:
+    """Commit and base of a revert, or None and what a person is asked to do."""
+    if not target.config.queue.revert_red:
+        return None, "mend it on your branch, or set queue.revert_red"
+    made = make_revert(hub, target.main, culprit, said)
+    if isinstance(made, str):
+        return (made, target.main), ""
+    why = f"later commits changed {', '.join(made.paths)}, too" if isinstance(made, MergeConflict) else made.reason
+    return None, f"it cannot be reverted: {why}; mend it on your branch"
 
 
 def _shapes(verdict: Mapping[str, Any] | None) -> set[tuple[str, str]]:
