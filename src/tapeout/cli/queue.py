@@ -40,6 +40,7 @@ def _text(status: QueueStatus) -> str:
     ]
     if status.stopped:
         lines.append(f"stopped: {status.stopped}")
+    lines += [f"main is red, {line}" for line in status.main_red]
     if status.runs:
         rows = [(duration(run.seconds), "main + " + " + ".join(run.changes)) for run in status.runs]
         lines += ["", table(("runs for", "judges"), rows)]

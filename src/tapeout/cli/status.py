@@ -63,6 +63,7 @@ def _sandbox_warning(paths: StatePaths) -> str:
 
 def _about_the_gate(status: Status, unproven: list[str], warning: str) -> list[str]:
     lines = [f"the queue is stopped: {status.queue_stopped}"] if status.queue_stopped else []
+    lines += [f"main is red, {line}" for line in status.main_red]
     if warning:
         lines.append(f"WARNING: {warning}")
     if unproven:

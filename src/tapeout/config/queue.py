@@ -16,3 +16,7 @@ class QueueConfig(Model):
     aging: Seconds = 900.0
     """How much waiting weighs as much as one step of priority: with 15 minutes, a change of priority 3 goes before one
     of priority 2 that was queued 15 minutes after it. So nothing starves."""
+
+    revert_red: bool = False
+    """What happens when the target branch itself fails the gate. `false`: the queue stops, and an issue names the
+    commit that did it. `true`: a revert of that commit goes through the gate before all other changes."""

@@ -56,6 +56,8 @@ class Status:
     """Why landed commits are not where the user sees them, empty if that is still being seen to; None if they are."""
     needs_person: tuple[Issue, ...]
     """The most urgent ones."""
+    main_red: tuple[str, ...] = ()
+    """Open issues about a target branch that fails the gate by itself: id and title."""
 
 
 def read_status(tracker: Tracker, paths: StatePaths) -> Status:
@@ -83,6 +85,7 @@ def read_status(tracker: Tracker, paths: StatePaths) -> Status:
         queue_stopped=tracker.queue_stopped(),
         unpublished=tracker.unpublished(),
         needs_person=tuple(tracker.issues(Filter(status="open", needs_person=True), LISTED)),
+        main_red=tracker.red_main_lines(),
     )
 
 

@@ -64,9 +64,8 @@ def make_candidate(
         return Refused("its history is unrelated to the target branch")
     try:
         index = repository.merge_commits(base, head)
-        conflicting = _conflicting(index)
-        if conflicting:
-            return MergeConflict(conflicting)
+        if paths := conflicting(index):
+            return MergeConflict(paths)
         tree = index.write_tree(repository)
     except pygit2.GitError as error:
         if problem := unavailable("merge", error):
@@ -86,7 +85,8 @@ def _commit(repository: pygit2.Repository, name: str) -> pygit2.Commit:
         raise NotFound(f"commit {name[:40]!r} is not in the hub") from error
 
 
-def _conflicting(index: pygit2.Index) -> tuple[str, ...]:
+def conflicting(index: pygit2.Index) -> tuple[str, ...]:
+    """Paths of an index that both sides changed, as far as they are listed."""
     conflicts: Any = index.conflicts or ()
     paths = {str(entry.path) for sides in conflicts for entry in sides if entry is not None}
     return tuple(sorted(paths)[:_PATHS])

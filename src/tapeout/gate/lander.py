@@ -12,12 +12,12 @@ What may go wrong, and how it is met:
 - The lander itself died: its successor judges one change at a time until the first is decided, so that it is known who
   is to blame should that happen again.
 - The machine is at fault: the changes go back, the queue stops with the reason, nobody is blamed.
+- Main itself fails the gate: `redmain` finds that out before a change is blamed for it.
 """
 
 import contextlib
 import select
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pygit2
@@ -28,25 +28,26 @@ from tapeout.base.git import move_ref, open_bare, resolve
 from tapeout.base.packing import pack_if_scattered
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
-from tapeout.config import Config
 from tapeout.gate.aftermath import Aftermath, record_for
 from tapeout.gate.candidate import MergeConflict, candidate_message
 from tapeout.gate.environment import GateUnavailable, unavailable
 from tapeout.gate.evidence import Record, attach
 from tapeout.gate.examine import LOOKS_AT_HISTORY
 from tapeout.gate.hub import adopt, hub_branch
-from tapeout.gate.integrity import BASE_TESTS, Part
+from tapeout.gate.integrity import BASE_TESTS
 from tapeout.gate.judging import Assignment, judge_candidate
 from tapeout.gate.landing import land
+from tapeout.gate.parts import parts_of
 from tapeout.gate.publish import publish
 from tapeout.gate.quarantine import file_flaky
 from tapeout.gate.queue import Clash, Combination, Plan, Situation, Waiting, pass_rate, plan
 from tapeout.gate.queuestatus import MEASURED, slots_of
 from tapeout.gate.queueview import write_view
 from tapeout.gate.reconcile import reconcile, settle
+from tapeout.gate.redmain import RedMain, Refusal
 from tapeout.gate.runs import sweep, try_lock
 from tapeout.gate.stacking import Link, Stack, Unfit, judges_later_ones
-from tapeout.gate.target import load_config
+from tapeout.gate.target import Target, load_config
 from tapeout.gate.trialbook import Book, Trial
 from tapeout.gate.trials import Runs
 from tapeout.gate.verdict import Finding, Verdict, summary
@@ -88,15 +89,6 @@ def run_queue(paths: StatePaths, repository: Repository) -> None:
                 return
 
 
-@dataclass(frozen=True)
-class _Target:
-    """The target branch as it is now."""
-
-    branch: str
-    main: str
-    config: Config
-
-
 class _Lander:
     def __init__(self, paths: StatePaths, repository: Repository, tracker: Tracker) -> None:
         self._paths = paths
@@ -106,6 +98,7 @@ class _Lander:
         self._clashes: set[Clash] = set()
         self._deaths: dict[str, int] = {}
         self._cautious = False
+        self._red_main = RedMain(paths, tracker)
         self._aftermath = Aftermath(paths, repository, tracker)
         self._left_over = False
         self._edits_gate: dict[str, bool] = {}
@@ -137,7 +130,7 @@ class _Lander:
         hint = getattr(translated, "hint", None)
         self._tracker.stop_queue(f"{message} ({hint})" if hint else message)
 
-    def _look(self) -> _Target:
+    def _look(self) -> Target:
         """The target branch, after adopting what people committed to it."""
         self._hub = open_bare(self._paths.hub)
         branch = hub_branch(self._hub)
@@ -147,7 +140,7 @@ class _Lander:
         if found.diverged and found.diverged != self._told_diverged:
             self._tracker.record("diverged", {"reason": found.diverged, "branch": branch})
         self._told_diverged = found.diverged
-        return _Target(branch, found.main, load_config(self._hub, found.main))
+        return Target(branch, found.main, load_config(self._hub, found.main))
 
     def _renew(self) -> None:
         """Nothing is known about combinations on this main."""
@@ -168,6 +161,7 @@ class _Lander:
             self._renew()
         landed = self._aftermath.changes()
         changes = {change.id: change for change in self._tracker.changes() if change.id not in landed}
+        changes = self._red_main.first(self._hub, changes)
         if not changes:
             self._aftermath.finish(self._hub, self._target.config)
             return False
@@ -252,7 +246,7 @@ class _Lander:
             target.branch,
             target.config,
             made,
-            self._parts(members, made),
+            parts_of(self._tracker, self._hub, target.main, members, made),
             last.issue,
             last.attempt,
             tuple(self._tracker.issue(one.issue).scope for one in members),
@@ -279,27 +273,6 @@ class _Lander:
         ref = CANDIDATES + tip.change
         while (there := resolve(self._hub, ref)) != tip.commit and not move_ref(self._hub, ref, tip.commit, there):
             pass
-
-    def _parts(self, members: Sequence[Change], links: Sequence[Link]) -> tuple[Part, ...]:
-        """Each change apart, so that what a person allowed one of them is not held against another."""
-        below, parts = self._target.main, list[Part]()
-        for change, link in zip(members, links, strict=True):
-            issue = self._tracker.issue(change.issue)
-            bases = [attempt.base for attempt in self._tracker.attempts(change.issue) if attempt.base]
-            parts.append(
-                Part(
-                    base=below,
-                    commit=link.commit,
-                    head=change.commit,
-                    target=self._target.main,
-                    begun=(*bases, change.base),
-                    granted=self._tracker.permissions(change.issue),
-                    issue=issue.id,
-                    is_bug=issue.type == "bug",
-                )
-            )
-            below = link.commit
-        return tuple(parts)
 
     def _wait(self, bell: Doorbell) -> None:
         """Until a run ends or the set of changes is another one."""
@@ -355,10 +328,15 @@ class _Lander:
         self._book.forget(trial.combination, "failed")
         if trial.landed and self._looks_at_the_difference(trial.summary):
             return  # it was judged together with others that have landed since: it is judged alone next
-        self._tracker.record_verdict(change, candidate, trial.summary)
+        refusal = Refusal(self._tracker.change(change), trial.record(self._paths), trial.summary)
+        against = self._red_main.blame(self._hub, self._target, refusal, self._runs)
+        if against is None:
+            return
+        self._tracker.record_verdict(change, candidate, against)
         point("landing.verdict")
         self._cautious = False
         self._measure()
+        self._red_main.refused(self._hub, self._target, refusal.change, against)
 
     def _looks_at_the_difference(self, verdict: Mapping[str, Any]) -> bool:
         """Whether a check failed that judges all changes of a combination as one, such as their size."""
@@ -385,7 +363,7 @@ class _Lander:
             return
         point("landing.moved")
         self._aftermath.add(links, changes, record)
-        self._target = _Target(self._target.branch, tip, load_config(self._hub, tip))
+        self._target = Target(self._target.branch, tip, load_config(self._hub, tip))
         self._stack = self._stack.on(tip)
         for run in self._book.move_on(links):
             self._runs.call_off(run)

@@ -61,6 +61,8 @@ class QueueStatus:
     """Median of the latest gate runs."""
     runs: tuple[RunRow, ...]
     queue: tuple[QueuedRow, ...]
+    main_red: tuple[str, ...] = ()
+    """Open issues about a target branch that fails the gate by itself: id and title."""
 
 
 def slots_of(config: QueueConfig) -> int:
@@ -83,6 +85,7 @@ def read_queue(tracker: Tracker, paths: StatePaths) -> QueueStatus:
         gate_seconds=statistics.median(recent.seconds) if recent.seconds else None,
         runs=tuple([] if view is None else _runs(view)),
         queue=(),
+        main_red=tracker.red_main_lines(),
     )
     return replace(status, queue=tuple(_rows(status, order, issues, view or {})))
 

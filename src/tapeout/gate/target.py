@@ -1,12 +1,22 @@
 """What the target branch says: its `tapeout.toml`, read from git and never from a candidate or a work tree."""
 
 import hashlib
+from dataclasses import dataclass
 
 import pygit2
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.git import read_blob
 from tapeout.config import CONFIG_FILE, Config, parse_config
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target branch at one moment."""
+
+    branch: str
+    main: str
+    config: Config
 
 
 def commit_of(repository: pygit2.Repository, revision: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -139,6 +140,14 @@ class Runs:
         run = Run(pid, reading, time.monotonic())
         self._going.append(run)
         return run
+
+    def wait_for(self, run: Run) -> dict[str, Any] | Unavailable | None:
+        """Wait until a run ends; returns what it announced, as `Run.answer`. What others say waits in their pipes."""
+        while not _is_over(run):
+            select.select([run.pipe], [], [])
+        self._going.remove(run)
+        _bury(run)
+        return run.answer()
 
     def call_off(self, run: Run) -> None:
         """Ask a run to end; nobody wants its result any more."""

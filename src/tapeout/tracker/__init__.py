@@ -56,7 +56,7 @@ from tapeout.tracker.commands.edits import EditCommands
 from tapeout.tracker.commands.finding import FindCommands
 from tapeout.tracker.commands.past import PastCommands
 from tapeout.tracker.commands.permissions import PermissionCommands
-from tapeout.tracker.commands.pushes import PushCommands
+from tapeout.tracker.commands.redmain import RedMainCommands
 from tapeout.tracker.commands.reports import ReportCommands
 from tapeout.tracker.commands.transfers import TransferCommands
 from tapeout.tracker.fields import Draft
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 
 
 class Tracker(
-    PushCommands,
+    RedMainCommands,
     EditCommands,
     AttachmentCommands,
     PastCommands,
