@@ -31,9 +31,10 @@ def _publish(arguments: argparse.Namespace) -> Result:
     if commit is None:
         raise NotAllowed("nothing has landed yet", hint="`tapeout up` makes agents work")
     with Tracker.open(context.paths, actor()) as tracker:
-        done = gate.publish(context.paths, context.repository, gate.load_config(hub, commit), tracker)
+        done = gate.publish(context.paths, context.repository, gate.load_config(hub, commit), tracker, anew=True)
     if isinstance(done, gate.Skipped):
         raise NotAllowed(f"not published: {done.reason}")
     if done is None:
         return Result({"published": None}, 'project.publish is "none": landed commits stay in the hub')
-    return Result({"published": done.commit}, f"published up to {done.commit[:12]}")
+    where = f": {done.pull_request}" if done.pull_request else ""
+    return Result({"published": done.commit}, f"published up to {done.commit[:12]}{where}")

@@ -13,13 +13,14 @@ class ProjectConfig(Model):
     branch: str = "main"
     """The target branch: what changes land on."""
 
-    publish: Annotated[str, Field(pattern=r"^(branch|none|remote:[^\s:]+)$")] = "branch"
+    publish: Annotated[str, Field(pattern=r"^(branch|none|(remote|pull-request):[^\s:]+|pull-request)$")] = "branch"
     """Where landed commits go from the hub: `branch` fast-forwards the branch of the user's repository when that is
-    safe, `remote:NAME` pushes to that remote of it, `none` leaves them in the hub."""
+    safe, `remote:NAME` pushes to that remote of it, `pull-request:NAME` proposes them there through `gh` (NAME is
+    `origin` if it is left out), `none` leaves them in the hub."""
 
     publish_notes: bool = False
-    """With `publish = "remote:NAME"`: push the evidence (`refs/notes/tapeout`) too. It holds commands of checks and
-    ids of issues, which not every remote should see."""
+    """With `remote:NAME` or `pull-request`: push the evidence (`refs/notes/tapeout`) too. It holds commands of checks
+    and ids of issues, which not every remote should see."""
 
 
 class FloorConfig(Model):

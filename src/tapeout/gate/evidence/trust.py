@@ -30,7 +30,8 @@ class Adopted(NamedTuple):
     previous: str
     """Where the hub's branch was before; empty for the first."""
     why: str
-    """`start` of the hub, `adopted` from the user's branch, `accepted` by hand."""
+    """`start` of the hub, `adopted` from the user's branch, `accepted` by hand, `joined` to what a forge
+    made of it, with the same files."""
 
 
 class Trust:
