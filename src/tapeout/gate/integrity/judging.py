@@ -5,8 +5,9 @@ What may go wrong is what may go wrong with a gate run (`checks`); a second run 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import pygit2
 
@@ -70,15 +71,7 @@ def only_tests(config: Config) -> Config:
 def _second_runs(
     repository: pygit2.Repository, subject: Subject, config: Config, parts: Sequence[Part], run: RunTests
 ) -> Iterator[Finding]:
-    around = surroundings(config)
-    wanted: list[tuple[Part, list[FileChange], list[FileChange]]] = []
-    edits: Counter[str] = Counter()
-    for part in parts:
-        files = read_change(repository, part.base, part.commit).files
-        edits.update(file.path for file in files)
-        if "tests" not in permissions(part, config):
-            prove = to_prove(files, around) if part.is_bug and config.gate.bug_tests else []
-            wanted.append((part, to_restore(files, around), prove))
+    wanted, edits = _wanted(repository, config, parts)
     together: list[FileChange] = []
     for part, restore, prove in wanted:
         if any(edits[file.path] > 1 for file in restore):
@@ -90,6 +83,30 @@ def _second_runs(
             yield from _bug_tests(repository, part, prove, run)
     if together:
         yield from _base_tests(repository, subject.commit, subject.base, together, run)
+
+
+class _Wanted(NamedTuple):
+    """What one change makes us run again."""
+
+    part: Part
+    restore: list[FileChange]
+    prove: list[FileChange]
+
+
+def _wanted(
+    repository: pygit2.Repository, config: Config, parts: Sequence[Part]
+) -> tuple[list[_Wanted], Mapping[str, int]]:
+    """What each change makes us run again, and how many of the changes touch a file."""
+    around = surroundings(config)
+    wanted: list[_Wanted] = []
+    edits: Counter[str] = Counter()
+    for part in parts:
+        files = read_change(repository, part.base, part.commit).files
+        edits.update(file.path for file in files)
+        if "tests" not in permissions(part, config):
+            prove = to_prove(files, around) if part.is_bug and config.gate.bug_tests else []
+            wanted.append(_Wanted(part, to_restore(files, around), prove))
+    return wanted, edits
 
 
 def _base_tests(
