@@ -143,7 +143,7 @@ class _Inquiry:
             if fresh:
                 raise
             return True  # it may lack what the check runs, and before it counts it is judged anew
-        return any(not result.passed for result in verdict.results if result.name in self._red)
+        return any(not one.passed and not one.flaky for one in verdict.results if one.name in self._red)
 
     def _is_red_anew(self, commit: str) -> bool:
         if commit not in self._judged_anew:
