@@ -344,3 +344,8 @@ def test_a_report_with_as_many_rules_as_results_is_read_in_one_go() -> None:
     run = {"tool": {"driver": {"name": "x", "rules": rules}}, "results": results}
     report = read_sarif(json.dumps({"version": "2.1.0", "runs": [run]}), "/r")
     assert {one.level for one in report.diagnostics} == {"note"}
+
+
+def test_nothing_but_openings_is_given_up_soon() -> None:
+    with pytest.raises(Unreadable):
+        read_sarif("[\n" * 1_000_000, "/r")

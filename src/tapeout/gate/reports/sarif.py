@@ -37,14 +37,15 @@ def document(text: str) -> Any:
     if not text.strip():
         raise Unreadable("it is empty")
     found: list[Any] = []
-    end = 0
+    end = tried = 0
     for match in _OPENING.finditer(text):
         if match.end() <= end:
             continue
         try:
             value, end = _DECODER.raw_decode(text, match.end() - 1)
         except (ValueError, RecursionError) as error:
-            if match[0].endswith("["):  # a log line such as `[info] ...`
+            tried += 1
+            if match[0].endswith("[") and tried < _MOST_LOG_LINES:  # a log line such as `[info] ...`
                 continue
             raise Unreadable(f"it is no JSON, or cut off: {error}") from error
         found.append(value)
@@ -54,6 +55,9 @@ def document(text: str) -> Any:
         raise Unreadable("it is no JSON, or cut off")
     return found[0]
 
+
+_MOST_LOG_LINES = 1_000
+"""That begin like a list. Each costs an attempt to read one."""
 
 _OPENING = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
 _DECODER = json.JSONDecoder()
