@@ -334,3 +334,18 @@ def test_findings_of_a_file_that_moved_are_old() -> None:
     lines = lines_of({"src/b.py": SOURCE})
     assert new_findings(moved, counts(old), lines, {"src/b.py": "src/a.py"}) == ()
     assert new_findings(moved, counts(old), lines, {}) == moved
+
+
+def test_a_report_with_as_many_rules_as_results_is_read_in_one_go() -> None:
+    """Looked up one by one, a report that still fits would keep the gate busy for hours."""
+    count = 20_000
+    rules = [{"id": f"r{number}", "defaultConfiguration": {"level": "note"}} for number in range(count)]
+    results = [{"ruleId": f"r{count - 1 - number}", "message": {"text": "m"}} for number in range(count)]
+    run = {"tool": {"driver": {"name": "x", "rules": rules}}, "results": results}
+    report = read_sarif(json.dumps({"version": "2.1.0", "runs": [run]}), "/r")
+    assert {one.level for one in report.diagnostics} == {"note"}
+
+
+def test_nothing_but_openings_is_given_up_soon() -> None:
+    with pytest.raises(Unreadable):
+        read_sarif("[\n" * 1_000_000, "/r")

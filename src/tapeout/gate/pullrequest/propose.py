@@ -8,7 +8,7 @@ import pygit2
 
 from tapeout.base.errors import EnvironmentProblem, NotFound
 from tapeout.base.faults import point
-from tapeout.base.git import first_parent, is_ancestor, resolve
+from tapeout.base.git import first_parent, is_ancestor, message_of, resolve
 from tapeout.base.usergit import complaint, user_git
 from tapeout.gate.evidence import read_sealed
 from tapeout.gate.pullrequest.gh import Gh, PullRequest
@@ -181,7 +181,7 @@ class _Proposal:
 
     def _describe(self, commit: str) -> Landed:
         record = read_sealed(self._hub, commit)
-        title = self._user[commit].peel(pygit2.Commit).message.partition("\n")[0]
+        title = message_of(self._user[commit].peel(pygit2.Commit)).partition("\n")[0]
         if record is not None:
             with contextlib.suppress(NotFound):
                 title = self._transport.tracker.issue(str(record.get("issue"))).title

@@ -7,7 +7,7 @@ import re
 
 import pygit2
 
-from tapeout.base.git import move_ref, resolve, signature
+from tapeout.base.git import message_of, move_ref, resolve, signature
 from tapeout.gate.candidate import MergeConflict, Refused, conflicting
 from tapeout.gate.redmain.inquiry import landed_as
 
@@ -34,7 +34,7 @@ def make_revert(hub: pygit2.Repository, main: str, culprit: str, why: str) -> st
     tree = index.write_tree(hub)
     if tree == top.tree_id:
         return Refused("nothing of it is left on the target branch")
-    subject = (bad.message.splitlines() or [""])[0][:_SUBJECT_CHARS]
+    subject = (message_of(bad).splitlines() or [""])[0][:_SUBJECT_CHARS]
     message = f'Revert "{subject}"\n\nThis reverts commit {culprit}.\n\n{" ".join(why.split())[:300]}\n'
     author = signature(NAME)
     commit = str(hub.create_commit(None, author, author, message, tree, [top.id]))
@@ -47,7 +47,7 @@ def make_revert(hub: pygit2.Repository, main: str, culprit: str, why: str) -> st
 def revert_of(hub: pygit2.Repository, commit: str) -> str | None:
     """The culprit that a commit takes back, if the lander made it for that."""
     try:
-        said = _REVERTS.search(hub[commit].peel(pygit2.Commit).message)
+        said = _REVERTS.search(message_of(hub[commit].peel(pygit2.Commit)))
     except (KeyError, ValueError, pygit2.GitError):
         return None
     return said[1] if said and resolve(hub, REVERTS + said[1]) == commit else None

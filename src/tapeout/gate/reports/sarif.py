@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
-from tapeout.gate.reports.model import Diagnostic, Level, Report, Unreadable, bounded, number_of, text_of
+from tapeout.gate.reports.model import MOST_FINDINGS, Diagnostic, Level, Report, Unreadable, bounded, number_of, text_of
 from tapeout.gate.reports.paths import repository_path
 
 _LEVELS = ("error", "warning", "note")
@@ -23,7 +24,8 @@ def read_sarif(text: str, root: str) -> Report:
     runs = log.get("runs")
     if not isinstance(runs, list) or not runs:
         raise Unreadable("it has no run")
-    return Report(bounded([found for run in runs for found in _results(_object(run, "a run"), root)]))
+    found = (one for run in runs for one in _results(_object(run, "a run"), root))
+    return Report(bounded(list(islice(found, MOST_FINDINGS + 1))))
 
 
 def document(text: str) -> Any:
@@ -35,14 +37,15 @@ def document(text: str) -> Any:
     if not text.strip():
         raise Unreadable("it is empty")
     found: list[Any] = []
-    end = 0
+    end = tried = 0
     for match in _OPENING.finditer(text):
         if match.end() <= end:
             continue
         try:
             value, end = _DECODER.raw_decode(text, match.end() - 1)
         except (ValueError, RecursionError) as error:
-            if match[0].endswith("["):  # a log line such as `[info] ...`
+            tried += 1
+            if match[0].endswith("[") and tried < _MOST_LOG_LINES:  # a log line such as `[info] ...`
                 continue
             raise Unreadable(f"it is no JSON, or cut off: {error}") from error
         found.append(value)
@@ -52,6 +55,9 @@ def document(text: str) -> Any:
         raise Unreadable("it is no JSON, or cut off")
     return found[0]
 
+
+_MOST_LOG_LINES = 1_000
+"""That begin like a list. Each costs an attempt to read one."""
 
 _OPENING = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
 _DECODER = json.JSONDecoder()
@@ -69,12 +75,23 @@ def _list(value: object, what: str) -> list[Any]:
     return value
 
 
+class _Rules:
+    """The rules of a run, by their place and by their id."""
+
+    def __init__(self, rules: list[Any]) -> None:
+        self.all = rules
+        self.named: dict[str, dict[str, Any]] = {}
+        for rule in rules:
+            if isinstance(rule, dict) and isinstance(rule.get("id"), str):
+                self.named.setdefault(rule["id"], rule)
+
+
 def _results(run: dict[str, Any], root: str) -> Iterator[Diagnostic]:
     driver = _object(_object(run.get("tool"), "a run without a tool").get("driver"), "a tool without a driver")
     for invocation in _list(run.get("invocations") or [], "the invocations"):
         if _object(invocation, "an invocation").get("executionSuccessful") is False:
             raise Unreadable(f"{text_of(driver.get('name')) or 'the tool'} says that it did not finish")
-    rules = _list(driver.get("rules") or [], "the rules")
+    rules = _Rules(_list(driver.get("rules") or [], "the rules"))
     for value in _list(run.get("results"), "a run without results: the list"):
         result = _object(value, "a result")
         level = _level(result, rules)
@@ -83,7 +100,7 @@ def _results(run: dict[str, Any], root: str) -> Iterator[Diagnostic]:
             yield Diagnostic(_rule(result, rules), level, path, line, column, _message(result))
 
 
-def _level(result: dict[str, Any], rules: list[Any]) -> Level | None:
+def _level(result: dict[str, Any], rules: _Rules) -> Level | None:
     """None for what is no finding: what passed, was suppressed or has the level `none`."""
     if result.get("kind", "fail") != "fail" or _is_suppressed(result):
         return None
@@ -102,18 +119,18 @@ def _is_suppressed(result: dict[str, Any]) -> bool:
     return bool(found) and all(one.get("status", "accepted") == "accepted" for one in found)
 
 
-def _known_rule(result: dict[str, Any], rules: list[Any]) -> dict[str, Any]:
+def _known_rule(result: dict[str, Any], rules: _Rules) -> dict[str, Any]:
     index = result.get("ruleIndex")
     if not isinstance(index, int):
         reference = result.get("rule")
         index = reference.get("index") if isinstance(reference, dict) else None
-    if isinstance(index, int) and 0 <= index < len(rules) and isinstance(rules[index], dict):
-        return cast("dict[str, Any]", rules[index])
+    if isinstance(index, int) and 0 <= index < len(rules.all) and isinstance(rules.all[index], dict):
+        return cast("dict[str, Any]", rules.all[index])
     name = result.get("ruleId")
-    return next((rule for rule in rules if isinstance(rule, dict) and name and rule.get("id") == name), {})
+    return rules.named.get(name, {}) if isinstance(name, str) and name else {}
 
 
-def _rule(result: dict[str, Any], rules: list[Any]) -> str:
+def _rule(result: dict[str, Any], rules: _Rules) -> str:
     reference = result.get("rule")
     named = result.get("ruleId") or (reference.get("id") if isinstance(reference, dict) else None)
     return text_of(named or _known_rule(result, rules).get("id"))[:200]
