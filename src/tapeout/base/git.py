@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.errors import EnvironmentProblem, NotFound
 from tapeout.base.ids import new_id
 from tapeout.base.packing import LOCK
 
@@ -165,6 +165,26 @@ def import_objects(repository: pygit2.Repository, source: str, refspecs: Sequenc
         remote.fetch(list(refspecs), prune=pygit2.enums.FetchPrune.NO_PRUNE)
     except (pygit2.GitError, KeyError, ValueError) as error:
         raise EnvironmentProblem(f"cannot fetch from {source}: {error}") from error
+
+
+def commit_named(repository: pygit2.Repository, revision: str, where: str, *, hint: str) -> str:
+    """The commit that a person names.
+
+    Args:
+        repository: where it is looked up.
+        revision: as git understands it: an id or the beginning of one, a branch, `HEAD~2`.
+        where: what the repository is called, for the error.
+        hint: what to do if there is no such commit.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return str(repository.revparse_single(revision).peel(pygit2.Commit).id)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        if repository.head_is_unborn:
+            raise NotFound(f"{where} has no commit yet", hint=hint) from error
+        raise NotFound(f"{revision!r} is no commit of {where}", hint=hint) from error
 
 
 def is_ancestor(repository: pygit2.Repository, ancestor: str, descendant: str) -> bool:
