@@ -78,8 +78,8 @@ FAILURES: list[tuple[list[str], int, str, str]] = [
     (["claim", "ID", "--lease", "long"], 2, "usage", "invalid float value"),
     (["release", "ID"], 5, "not-allowed", "is not claimed"),
     (["gate"], 2, "usage", "COMMAND"),
-    (["gate", "run"], 3, "not-found", "has no commit yet"),
-    (["gate", "prove"], 3, "not-found", "has no commit yet"),
+    (["gate", "run"], 2, "usage", "has no tapeout.toml"),
+    (["gate", "prove"], 2, "usage", "has no tapeout.toml"),
     (["gate", "show", "zzzz"], 3, "not-found", "the hub has no commit yet"),
     (["gate", "verify"], 2, "usage", "either a commit, a range A..B, or --all"),
     (["gate", "verify", "zzzz..HEAD"], 3, "not-found", "the hub has no commit yet"),
@@ -116,6 +116,19 @@ def test_a_commit_that_is_not_there_says_where_commits_are_listed(cli: Cli) -> N
     assert "`git log --oneline`" in cli("gate", "run", "zzzz").err
     assert "`tapeout gate verify --all`" in cli("gate", "show", "zzzz").err
     assert "`tapeout gate verify --all`" in cli("gate", "export", "zzzz", "--junit", "x").err
+
+
+@pytest.mark.parametrize(
+    "words", [("gate", "run"), ("gate", "prove"), ("hub",), ("init", "--try", "--agent", "scripted")]
+)
+def test_a_repository_without_a_commit(cli: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = tmp_path / "new"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "Makefile").write_text("test:\n\ttrue\n")
+    done = cli(*words, cwd=folder)
+    assert done.code in {3, 7}
+    assert done.err.count("\n") == 1
+    assert "has no commit yet (commit something first)" in done.err
 
 
 @pytest.mark.parametrize(

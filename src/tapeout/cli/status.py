@@ -106,7 +106,7 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
     if status.needs_person:
         rows_needed = [(issue.id, issue.title, issue.needs_person) for issue in status.needs_person[:_SHOWN]]
         lines += ["", table(("needs a person", "title", "why"), rows_needed)]
-        lines += _more(len(status.needs_person), "`tapeout issue list --needs-person` lists them")
+        lines += _more(counts.needs_person, "`tapeout issue list --needs-person` lists them")
     return "\n".join(lines)
 
 
