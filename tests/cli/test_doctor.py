@@ -7,6 +7,7 @@ import pygit2
 
 from tapeout.base.packing import linking, loose_objects
 from tapeout.base.paths import StatePaths
+from tapeout.gate.runs import run_folder
 from tapeout.tracker import Draft, Tracker
 from tests.cli.conftest import Cli
 from tests.tracker.test_clones import exchange
@@ -116,6 +117,15 @@ def test_gc_makes_the_repositories_smaller_and_drops_nothing(cli: Cli) -> None:
         if os.path.exists(cli.paths.tracker_db + ending):
             os.unlink(cli.paths.tracker_db + ending)
     assert len(cli("issue", "list", "--json").data) == 20
+
+
+def test_gc_removes_the_checkouts_of_gate_runs_that_were_killed(cli: Cli) -> None:
+    cli.new("one")
+    with run_folder(cli.paths) as (_, alive):
+        dead = f"{alive}dead"
+        os.mkdir(dead)
+        cli("gc")
+        assert (os.path.exists(alive), os.path.exists(dead)) == (True, False)
 
 
 def test_gc_leaves_alone_what_is_in_use(cli: Cli) -> None:

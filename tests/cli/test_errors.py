@@ -1,12 +1,16 @@
 """How commands fail: exit codes, one line, one envelope."""
 
+import errno
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+import pygit2
 import pytest
 
+from tapeout.base.errors import EnvironmentProblem
+from tapeout.cli.output import readable_error
 from tests.cli.conftest import PROGRAM, Cli
 
 FAILURES: list[tuple[list[str], int, str, str]] = [
@@ -73,6 +77,17 @@ FAILURES: list[tuple[list[str], int, str, str]] = [
     (["claim", "ID", "--lease", "-5"], 2, "usage", "--lease should be a number of seconds"),
     (["claim", "ID", "--lease", "long"], 2, "usage", "invalid float value"),
     (["release", "ID"], 5, "not-allowed", "is not claimed"),
+    (["gate"], 2, "usage", "COMMAND"),
+    (["gate", "run"], 2, "usage", "has no tapeout.toml"),
+    (["gate", "prove"], 2, "usage", "has no tapeout.toml"),
+    (["gate", "show", "zzzz"], 3, "not-found", "the hub has no commit yet"),
+    (["gate", "verify"], 2, "usage", "either a commit, a range A..B, or --all"),
+    (["gate", "verify", "zzzz..HEAD"], 3, "not-found", "the hub has no commit yet"),
+    (["gate", "verify", "--all"], 3, "not-found", "the hub has no commit yet"),
+    (["gate", "export", "zzzz"], 2, "usage", "nothing to write"),
+    (["gate", "export", "zzzz", "--sarif", "x"], 3, "not-found", "the hub, nor a gate run"),
+    (["queue", "--limit", "-1"], 2, "usage", "'-1' is not a number"),
+    (["hub", "--accept", "zzzz"], 3, "not-found", "the hub has no commit yet"),
     (["completion", "fish"], 2, "usage", "invalid choice: 'fish'"),
 ]
 
@@ -93,6 +108,42 @@ def test_a_failure_has_one_line_an_exit_code_and_an_envelope(
     error = cli(*raw, "--json").error
     assert (error["code"], error["exit"]) == (name, code)
     assert says in error["message"]
+
+
+def test_a_commit_that_is_not_there_says_where_commits_are_listed(cli: Cli) -> None:
+    subprocess.run(["git", "-C", cli.folder, "commit", "-q", "--allow-empty", "-m", "Start"], check=True)
+    cli("hub")
+    assert "`git log --oneline`" in cli("gate", "run", "zzzz").err
+    assert "`tapeout gate verify --all`" in cli("gate", "show", "zzzz").err
+    assert "`tapeout gate verify --all`" in cli("gate", "export", "zzzz", "--junit", "x").err
+
+
+@pytest.mark.parametrize(
+    "words", [("gate", "run"), ("gate", "prove"), ("hub",), ("init", "--try", "--agent", "scripted")]
+)
+def test_a_repository_without_a_commit(cli: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = tmp_path / "new"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / "Makefile").write_text("test:\n\ttrue\n")
+    done = cli(*words, cwd=folder)
+    assert done.code in {3, 7}
+    assert done.err.count("\n") == 1
+    assert "has no commit yet (commit something first)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free some space"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS), "x"), "XDG_STATE_HOME"),
+        (pygit2.GitError(f"could not write: {os.strerror(errno.ENOSPC)}"), "free some space"),
+        (EnvironmentProblem(f"cannot create it: {os.strerror(errno.ENOSPC)}"), "free some space"),
+    ],
+)
+def test_a_full_or_read_only_disk_is_no_defect_of_ours(error: Exception, hint: str) -> None:
+    readable = readable_error(error)
+    assert isinstance(readable, EnvironmentProblem)
+    assert hint in str(readable.hint)
 
 
 def test_an_ambiguous_prefix_lists_the_candidates(cli: Cli) -> None:

@@ -38,7 +38,9 @@ def test_it_writes_the_checks_that_it_finds_and_touches_nothing_else(fresh: Work
 
 
 def test_a_repository_without_checks_gets_an_example_and_is_told(fresh: Workbench) -> None:
-    assert "without a check" in fresh.run("init").stdout
+    said = fresh.run("init").stdout
+    assert "without a check" in said
+    assert "next:  add a check to" in said
     fresh.commit({})
     assert "at least one [[check]] is required" in fresh.run("up", code=2).stderr
 

@@ -61,6 +61,16 @@ def test_the_schema_is_one_and_knows_every_command() -> None:
     assert described == {command.replace(" ", "-") for command in commands - NO_DATA}
 
 
+def test_the_page_about_json_names_every_command() -> None:
+    named: set[str] = set()
+    for line in (REFERENCE / "json.md").read_text(encoding="utf-8").splitlines():
+        first, *others = re.findall(r"`([^`]+)`", line.split("|")[1]) if line.startswith("| `") else [""]
+        named |= {re.sub(" --?[a-z].*", "", name) for name in (first, *others)}
+        named |= {f"{first.rsplit(' ', 1)[0]} {other}" for other in others}
+    commands = set(re.findall(r"^## `tapeout (.+)`$", GENERATED["commands.md"], re.MULTILINE))
+    assert commands - NO_DATA - {"issue dep list"} <= named
+
+
 def test_a_wrong_envelope_does_not_fit() -> None:
     good: dict[str, Any] = {"schema": 1, "ok": True, "data": []}
     assert problems(good) == []

@@ -135,6 +135,16 @@ def test_a_defect_brings_nothing_in_from_outside_of_the_copy(make_site: MakeSite
     assert not found.proven
 
 
+@pytest.mark.parametrize("kind", ["build", "lint", "types"])
+def test_a_package_that_is_one_file_is_planted_into(kind: str) -> None:
+    """As small libraries are: all of the code stands in `__init__.py`."""
+    package, module = "src/sums/__init__.py", "src/sums/more.py"
+    alone = Repository((package,), lambda path: b"x = 1\n", ())
+    assert {planting.path for planting in plantings(kind, "tool", alone)} == {package}
+    both = Repository((package, module), lambda path: b"x = 1\n", ())
+    assert {planting.path for planting in plantings(kind, "tool", both)} == {module}
+
+
 def test_where_no_defect_is_known_that_is_said(proofs: Proofs) -> None:
     found = proofs(check("prose", "lint", "true"), {"README.md": "hello\n"})
     assert "no defect is known" in found["prose"].obstacle

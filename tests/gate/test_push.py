@@ -77,6 +77,7 @@ class TestAPush:
     def test_enters_the_queue_with_an_issue_of_its_own_and_lands(self, site: Site, work: Path) -> None:
         done = push(site, work)
         assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stderr
         (change,) = site.tracker.changes()
         issue = site.tracker.issue(change.issue)
         assert (issue.title, issue.body) == ("Add a", "Because it is needed.")

@@ -14,12 +14,22 @@ from collections.abc import Sequence
 
 import pygit2
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.errors import EnvironmentProblem, NotFound
 from tapeout.base.ids import new_id
 from tapeout.base.packing import LOCK
 
 IDENTITY_NAME = "tapeout"
 IDENTITY_EMAIL = "tapeout@localhost"
+
+_FLUSHED = "committed,reference"
+"""What git itself flushes to the disk in our repositories (`core.fsync`)."""
+
+_OLD_FLUSH = "core.fsyncObjectFiles"
+
+pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)
+# For all of libgit2 in this process, because the setting of one repository that it obeys (`core.fsyncObjectFiles`)
+# makes git print a warning on every push. It writes objects and refs of the hub and of the tracker only: clones and
+# checkouts borrow theirs.
 
 STALE_LOCK = 5.0
 """Seconds after which the lock of a ref is taken for a dead process's: holding it takes microseconds."""
@@ -35,13 +45,13 @@ def ensure_bare(path: str) -> pygit2.Repository:
         EnvironmentProblem: it cannot be made or opened.
     """
     if os.path.exists(os.path.join(path, "HEAD")):
-        return open_bare(path)
+        return _without_old_flush(open_bare(path))
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     draft = f"{path}.new-{new_id()}"
     try:
         made = pygit2.init_repository(draft, bare=True, initial_head="main")
         made.config["gc.auto"] = 0
-        made.config["core.fsyncObjectFiles"] = True
+        made.config["core.fsync"] = _FLUSHED
         made.free()
         with open(os.path.join(draft, LOCK), "w", encoding="ascii"):
             pass
@@ -52,6 +62,15 @@ def ensure_bare(path: str) -> pygit2.Repository:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return open_bare(path)
+
+
+def _without_old_flush(repository: pygit2.Repository) -> pygit2.Repository:
+    """Mend a repository that an older version made."""
+    if _OLD_FLUSH in repository.config:
+        with contextlib.suppress(KeyError, pygit2.GitError):  # another process does it, or it may not be written
+            repository.config["core.fsync"] = _FLUSHED
+            del repository.config[_OLD_FLUSH]
+    return repository
 
 
 def open_bare(path: str) -> pygit2.Repository:
@@ -146,6 +165,26 @@ def import_objects(repository: pygit2.Repository, source: str, refspecs: Sequenc
         remote.fetch(list(refspecs), prune=pygit2.enums.FetchPrune.NO_PRUNE)
     except (pygit2.GitError, KeyError, ValueError) as error:
         raise EnvironmentProblem(f"cannot fetch from {source}: {error}") from error
+
+
+def commit_named(repository: pygit2.Repository, revision: str, where: str, *, hint: str) -> str:
+    """The commit that a person names.
+
+    Args:
+        repository: where it is looked up.
+        revision: as git understands it: an id or the beginning of one, a branch, `HEAD~2`.
+        where: what the repository is called, for the error.
+        hint: what to do if there is no such commit.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return str(repository.revparse_single(revision).peel(pygit2.Commit).id)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        if repository.head_is_unborn:
+            raise NotFound(f"{where} has no commit yet", hint=hint) from error
+        raise NotFound(f"{revision!r} is no commit of {where}", hint=hint) from error
 
 
 def is_ancestor(repository: pygit2.Repository, ancestor: str, descendant: str) -> bool:

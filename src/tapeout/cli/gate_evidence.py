@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
     from tapeout.gate.evidence.verify import Verification
 
+NOT_IN_THE_HUB = "`tapeout gate verify --all` lists what the hub's branch was at, `tapeout publish` brings yours there"
+"""What to do about a commit that the hub does not have."""
+
 
 def add_show(show: Describes) -> None:
     """Arguments of `gate show`."""
@@ -44,12 +47,9 @@ def _hub() -> pygit2.Repository:
 
 
 def _commit(hub: pygit2.Repository, revision: str) -> str:
-    import pygit2
+    from tapeout.base.git import commit_named
 
-    try:
-        return str(hub.revparse_single(revision).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{revision!r} is no commit of the hub") from error
+    return commit_named(hub, revision, "the hub", hint=NOT_IN_THE_HUB)
 
 
 def _show(arguments: argparse.Namespace) -> Result:

@@ -48,16 +48,12 @@ def _export(arguments: argparse.Namespace) -> Result:
 
 def _run_of(name: str) -> str:
     """The run with which a commit landed."""
-    import pygit2
-
     from tapeout import gate
-    from tapeout.base.git import ensure_bare
+    from tapeout.base.git import commit_named, ensure_bare
 
     hub = ensure_bare(here().paths.hub)
-    try:
-        commit = str(hub.revparse_single(name).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{name!r} is no gate run and no commit of the hub") from error
+    hint = "`tapeout gate run --json` says which run it was, `tapeout gate verify --all` lists what landed"
+    commit = commit_named(hub, name, "the hub, nor a gate run", hint=hint)
     record = gate.read_evidence(hub, commit)
     if record is None:
         raise NotFound(f"{commit[:12]} has no evidence: it did not land through the gate")

@@ -1,5 +1,5 @@
 """`tapeout gc`: pack the repositories of the state directory, tidy the index, and remove logs of checks that are older
-than `gate.keep_logs`. Nothing else is dropped."""
+than `gate.keep_logs` and the checkouts of gate runs that were killed. Nothing else is dropped."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def add_arguments(parser: Describes) -> None:
 
 def _gc(arguments: argparse.Namespace) -> Result:
     from tapeout.base.packing import pack_whole
+    from tapeout.gate.runs import sweep
 
     paths = here().paths
     before = _sizes(paths)
@@ -31,6 +32,7 @@ def _gc(arguments: argparse.Namespace) -> Result:
         tracker.check()
         tracker.tidy()
     _remove_old_logs(paths)
+    sweep(paths)
     packed = {
         os.path.basename(path): pack_whole(path) for path in (paths.tracker_git, paths.hub) if os.path.exists(path)
     }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 
-from tapeout.base.errors import Conflict, NotFound
+from tapeout.base.errors import Conflict
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here, refuse_agents, target_branch
+from tapeout.cli.gate_evidence import NOT_IN_THE_HUB
 from tapeout.cli.output import Result
 
 if TYPE_CHECKING:
@@ -51,18 +52,13 @@ def _hub(arguments: argparse.Namespace) -> Result:
 
 
 def _accept(hub: pygit2.Repository, revision: str) -> Result:
-    import pygit2
-
-    from tapeout.base.git import resolve
+    from tapeout.base.git import commit_named, resolve
     from tapeout.gate.evidence.audit import accept
     from tapeout.gate.hub import hub_branch
 
     branch = hub_branch(hub)
     main = resolve(hub, f"refs/heads/{branch}")
-    try:
-        commit = str(hub.revparse_single(revision).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{revision!r} is no commit of the hub") from error
+    commit = commit_named(hub, revision, "the hub", hint=NOT_IN_THE_HUB)
     if commit != main:
         raise Conflict(f"{branch} of the hub is at {(main or 'nothing')[:12]}, not at {commit[:12]}")
     accept(hub, branch, commit)

@@ -115,7 +115,8 @@ def _say(path: str, checks: list[str], red: dict[str, str]) -> str:
         [
             f"wrote {path} {found}",
             *(f"left out: {name}: {why}" for name, why in red.items()),
-            "next:  git add tapeout.toml && git commit -m 'Add tapeout.toml'",
+            *([] if checks else [f"next:  add a check to {path}: docs/how-to/write-checks.md of Tapeout tells how"]),
+            f"{'next:' if checks else '     '}  git add tapeout.toml && git commit -m 'Add tapeout.toml'",
             "       tapeout gate run               is main green in a clean checkout?",
             "       tapeout issue new 'TITLE'      what should be done?",
             "       tapeout up                     let agents work",

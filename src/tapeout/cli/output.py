@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,14 +136,30 @@ def discard() -> None:
         sys.stdout.flush()
 
 
+_FULL = "free some space and try again; nothing was lost"
+
+_HINTS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "it must be writable; the variable XDG_STATE_HOME moves the state directory",
+    errno.EACCES: "check the permissions of it and of its folder",
+}
+"""What to do about errors of the system."""
+
+
 def readable_error(error: Exception) -> TapeoutError:
     """Any exception as an error with one line: ours as it is, a failed system call, or a defect of ours, whose
     traceback goes to a file."""
-    if isinstance(error, TapeoutError):
-        return error
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return EnvironmentProblem(f"{where}{error.strerror or error}")
+        return EnvironmentProblem(f"{where}{error.strerror or error}", hint=_HINTS.get(error.errno or 0))
+    of_system = _hint_of(str(error)) if type(error).__name__ == "GitError" else None  # pygit2 may not be imported
+    if of_system:
+        return EnvironmentProblem(str(error), hint=of_system)
+    if isinstance(error, TapeoutError):
+        if isinstance(error, EnvironmentProblem) and error.hint is None:
+            error.hint = _hint_of(str(error))
+        return error
     import tempfile
     import traceback
 
@@ -150,6 +167,11 @@ def readable_error(error: Exception) -> TapeoutError:
         traceback.print_exception(error, file=file)
     summary = f"{type(error).__name__}: {error}".splitlines()[0]
     return TapeoutError(f"internal error: {summary}", hint=f"please report it with {file.name}")
+
+
+def _hint_of(message: str) -> str | None:
+    """What to do about the system's error that ends a message, as those of libgit2 do."""
+    return next((hint for number, hint in _HINTS.items() if message.endswith(os.strerror(number))), None)
 
 
 _HARMLESS = frozenset(

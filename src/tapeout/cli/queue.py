@@ -5,17 +5,24 @@ from __future__ import annotations
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
+from tapeout.cli.listing import add_limit, cut
 from tapeout.cli.output import Result, counted, duration, table
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from tapeout.cli.commands import Describes
     from tapeout.gate.queuestatus import QueueStatus
 
 
+_NAMED = 4
+"""How many changes of a run are named."""
+
+
 def add_arguments(parser: Describes) -> None:
     """Arguments of `queue`."""
+    add_limit(parser)
     add_json(parser)
     parser.set_defaults(run=_queue)
 
@@ -29,10 +36,10 @@ def _queue(arguments: argparse.Namespace) -> Result:
     context = here()
     with Tracker.open(context.paths, actor()) as tracker:
         status = read_queue(tracker, context.paths)
-    return Result(asdict(status), lambda: _text(status))
+    return Result(asdict(status), lambda: _text(status, arguments.limit))
 
 
-def _text(status: QueueStatus) -> str:
+def _text(status: QueueStatus, most: int) -> str:
     measured = "none measured yet" if status.gate_seconds is None else f"some {duration(status.gate_seconds)} each"
     lines = [
         f"queue: {counted(len(status.queue), 'change')}, {counted(len(status.runs), 'gate run')} of "
@@ -42,16 +49,29 @@ def _text(status: QueueStatus) -> str:
         lines.append(f"stopped: {status.stopped}")
     lines += [f"main is red, {line}" for line in status.main_red]
     if status.runs:
-        rows = [(duration(run.seconds), "main + " + " + ".join(run.changes)) for run in status.runs]
+        rows = [(duration(run.seconds), _judged(run.changes)) for run in status.runs]
         lines += ["", table(("runs for", "judges"), rows)]
-    if status.queue:
+    shown, more = cut(status.queue, most)
+    reasons = {row.why for row in status.queue}
+    same = len(reasons) == 1 and len(status.queue) > 1  # said once: a narrow terminal has no room for it in each line
+    if same:
+        lines.append(f"all of them: {reasons.pop()}")
+    if shown:
         queued = [
             (row.position, row.change, row.issue, row.priority, duration(row.waiting_seconds),
-             _expected(row.expected_seconds), row.title, row.why)
-            for row in status.queue
+             _expected(row.expected_seconds), *([] if same else [row.why]), row.title)
+            for row in shown
         ]  # fmt: skip
-        lines += ["", table(("", "change", "issue", "priority", "waiting", "expected", "title", "why"), queued)]
+        last = ("title",) if same else ("why", "title")
+        lines += ["", table(("", "change", "issue", "priority", "waiting", "expected", *last), queued), *more]
     return "\n".join(lines)
+
+
+def _judged(changes: Sequence[str]) -> str:
+    """What a run judges: all changes of a small combination, the ends of a large one."""
+    if len(changes) <= _NAMED:
+        return " + ".join(["main", *changes])
+    return f"main + {changes[0]} + ... + {changes[-1]} ({len(changes)} changes)"
 
 
 def _expected(seconds: float | None) -> str:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tapeout.floor.status import Status
 
 
+_SHOWN = 20
+"""How many lines of each table people see: the whole is for programs and for the commands of each part."""
+
+
 def add_arguments(parser: Describes) -> None:
     """Arguments of `status`."""
     add_json(parser)
@@ -91,16 +95,24 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
         rows = [
             (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),
              context_share(w.tokens_used, w.tokens_window), f"{w.title}: {w.activity}" if w.activity else w.title)
-            for w in status.workers
+            for w in status.workers[:_SHOWN]
         ]  # fmt: skip
         lines += ["", table(("attempt", "issue", "round", "state", "time", "context", "doing"), rows)]
+        lines += _more(len(status.workers), "`tapeout status --json` has all")
     if status.queue:
-        queued = [(q.change, q.issue, q.state, duration(q.seconds), q.title) for q in status.queue]
+        queued = [(q.change, q.issue, q.state, duration(q.seconds), q.title) for q in status.queue[:_SHOWN]]
         lines += ["", table(("change", "issue", "state", "waiting", "title"), queued)]
+        lines += _more(len(status.queue), "`tapeout queue` says more")
     if status.needs_person:
-        rows_needed = [(issue.id, issue.title, issue.needs_person) for issue in status.needs_person]
+        rows_needed = [(issue.id, issue.title, issue.needs_person) for issue in status.needs_person[:_SHOWN]]
         lines += ["", table(("needs a person", "title", "why"), rows_needed)]
+        lines += _more(counts.needs_person, "`tapeout issue list --needs-person` lists them")
     return "\n".join(lines)
+
+
+def _more(number: int, where: str) -> list[str]:
+    """The line below a table that is cut off."""
+    return [f"... and {number - _SHOWN} more: {where}"] if number > _SHOWN else []
 
 
 def _unpublished(status: Status) -> list[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pygit2
 
-from tapeout.base.errors import NotFound, UsageError
-from tapeout.base.git import read_blob
+from tapeout.base.errors import UsageError
+from tapeout.base.git import commit_named, read_blob
 from tapeout.config import CONFIG_FILE, Config, parse_config
 
 
@@ -25,10 +25,11 @@ def commit_of(repository: pygit2.Repository, revision: str) -> str:
     Raises:
         NotFound: there is no such commit.
     """
-    try:
-        return str(repository.revparse_single(revision).peel(pygit2.Commit).id)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise NotFound(f"{revision!r} is no commit of {repository.workdir or repository.path}") from error
+    empty = repository.head_is_unborn
+    hint = (
+        "commit something first" if empty else "`git log --oneline` lists the newest, `git fetch` gets those of others"
+    )
+    return commit_named(repository, revision, repository.workdir or repository.path, hint=hint)
 
 
 def load_config(repository: pygit2.Repository, commit: str) -> Config:

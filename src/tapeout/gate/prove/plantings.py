@@ -74,13 +74,13 @@ def _places(suffix: str, snippet: Snippet, command: str, repository: Repository)
     fitting = [
         path
         for path in repository.paths
-        if path.endswith(suffix) and matches(path, repository.tests) == snippet.in_tests and not _is_bare(path)
+        if path.endswith(suffix) and matches(path, repository.tests) == snippet.in_tests
     ]
-    return _spread(fitting, command)
+    return _spread([path for path in fitting if not _is_bare(path)] or fitting, command)
 
 
 def _is_bare(path: str) -> bool:
-    """Files that tools often leave out: generated, or nothing but a list of names."""
+    """Files that tools often leave out, generated or a list of names: taken where there is nothing else."""
     return os.path.basename(path) in {"__init__.py", "conftest.py", "index.d.ts"}
 
 
