@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tapeout.base.paths import find_repository
+from tapeout.gate import adopt
 from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Attempt
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
@@ -101,7 +102,7 @@ def test_a_worker_that_lost_its_lease_saves_the_work_and_writes_nothing_more(sit
 def break_config(site: Workbench) -> None:
     """As when a person's commit is adopted while workers run."""
     site.commit({"tapeout.toml": "[floor]\nworkers = 0\n"})
-    site.git("push", "-q", site.paths.hub, "main")
+    adopt(site.paths, find_repository(str(site.root)), "main")
 
 
 def test_an_invalid_configuration_stops_the_queue_and_says_where(site: Workbench) -> None:
