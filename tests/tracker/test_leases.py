@@ -153,12 +153,22 @@ def test_a_change_of_a_closed_issue_is_withdrawn_and_none_can_be_added(tracker: 
     assert tracker.change(change.id).state == "withdrawn"
     for move in (
         lambda: tracker.set_gating(change.id, "m"),
-        lambda: tracker.record_landed(change.id, "m"),
         lambda: tracker.requeue(change.id),
         lambda: tracker.submit(lease, "a-1", commit="c2", base="b1"),
     ):
         with pytest.raises(NotAllowed):
             move()
+
+
+def test_what_main_contains_has_landed_though_it_was_withdrawn_meanwhile(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("one"))
+    lease = tracker.claim(issue.id, "a-1")
+    begin(tracker, lease, "a-1")
+    change = tracker.submit(lease, "a-1", commit="c1", base="b1")
+    tracker.close_issue(issue.id, "wontfix")
+    tracker.record_landed(change.id, "m")
+    assert tracker.change(change.id).state == "landed"
+    assert (tracker.issue(issue.id).status, tracker.issue(issue.id).resolution) == ("closed", "landed")
 
 
 def test_the_queue_is_in_order_of_urgency_then_of_submission(tracker: Tracker) -> None:

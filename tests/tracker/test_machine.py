@@ -30,7 +30,7 @@ MOVES = {
     "passed": ("gating",),
     "failed": ("gating",),
     "conflict": ("queued", "gating"),
-    "landed": OPEN_STATES,
+    "landed": (*OPEN_STATES, "withdrawn"),
 }
 
 

@@ -157,7 +157,7 @@ def readable_error(error: Exception) -> TapeoutError:
     if of_system:
         return EnvironmentProblem(str(error), hint=of_system)
     if isinstance(error, TapeoutError):
-        if isinstance(error, EnvironmentProblem) and error.hint is None:
+        if isinstance(error, EnvironmentProblem) and not isinstance(error, Unwritable) and error.hint is None:
             error.hint = _hint_of(str(error))
         return error
     import tempfile
