@@ -37,6 +37,7 @@ from tapeout.gate.queue.simulation import Simulation, numbered
 from tapeout.tracker import Draft, Tracker
 
 CHANGES, BAD, GATE_SECONDS, SLOTS = 32, 3, 2.0, 2
+# Of kind "build": a result counts for the tree, as of most checks. A "test" that fails would be run twice.
 GATE = f"sleep {GATE_SECONDS:g}; test ! -e bad"
 CONFIG = f"""
 [queue]
@@ -45,6 +46,7 @@ slots = {SLOTS}
 publish = "none"
 [[check]]
 name = "gate"
+kind = "build"
 run = "{GATE}"
 """
 JOB = "import sys; from tapeout.gate.job import main; main(*sys.argv[1:])"
