@@ -110,6 +110,7 @@ def configuration_page() -> str:
         ("`[floor]`", config.FloorConfig),
         ("`[tracker]`", config.TrackerConfig),
         ("`[agents.NAME]`", config.AgentConfig),
+        ("`[lane.NAME]`", config.LaneConfig),
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),
         ("`[gate.privileged]`", config.PrivilegedConfig),

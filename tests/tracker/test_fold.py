@@ -15,14 +15,15 @@ from tests.tracker.tools import contents, delete_index, receive
 
 KINDS = (
     "created", "fields-set", "labels-changed", "dependency-added", "dependency-removed", "commented", "closed",
-    "attached", "reopened", "claimed", "released", "gave-up", "attempt-started", "attempt-updated", "attempt-ended",
-    "change-submitted", "change-moved", "change-landed", "noted", "invented-later",
+    "attached", "reopened", "claimed", "released", "gave-up", "attempt-started", "attempt-updated", "attempt-noted",
+    "attempt-ended", "change-submitted", "change-moved", "change-landed", "noted", "invented-later",
 )  # fmt: skip
 KEYS = (
     "title", "type", "priority", "labels", "dependencies", "scope", "add", "remove", "target", "kind", "text",
     "resolution", "owner", "token", "expires", "attempt", "number", "agent", "host", "pid", "pid_started", "outcome",
     "detail", "change", "commit", "base", "state", "verdict", "reason", "parent", "granted", "at", "by", "name", "blob",
     "size", "due_at", "deferred_until", "estimate_minutes", "external_ref", "needs_person",
+    "topic", "data",
 )  # fmt: skip
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["x", "one", "landed"]),

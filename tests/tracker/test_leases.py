@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from tapeout.base.errors import Conflict, LostClaim, NotAllowed, NotFound, UsageError
+from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import Attempt, Lease
+from tests.tracker.tools import delete_index
 
 
 def begin(tracker: Tracker, lease: Lease, attempt: str) -> Attempt:
@@ -17,12 +19,13 @@ def begin(tracker: Tracker, lease: Lease, attempt: str) -> Attempt:
 WRITES: list[Callable[[Tracker, Lease], object]] = [
     lambda tracker, lease: begin(tracker, lease, "a-other"),
     lambda tracker, lease: tracker.update_attempt(lease, "a-1", rounds=1),
+    lambda tracker, lease: tracker.note_attempt("a-1", "handoff", {}, lease=lease),
     lambda tracker, lease: tracker.submit(lease, "a-1", commit="c1", base="b1"),
     lambda tracker, lease: tracker.end_attempt(lease, "a-1", "failed", "x"),
     lambda tracker, lease: tracker.renew(lease),
     lambda tracker, lease: tracker.release(lease),
 ]
-NAMES = ["start", "update", "submit", "end", "renew", "release"]
+NAMES = ["start", "update", "note", "submit", "end", "renew", "release"]
 
 TAKEN: list[Callable[[Tracker, Lease], object]] = [
     lambda tracker, lease: tracker.claim(lease.issue, "a-2"),
@@ -201,6 +204,25 @@ def test_reopening_gives_a_full_budget(tracker: Tracker, monkeypatch: pytest.Mon
     assert tracker.budget_attempts(issue.id) == []
     begin(tracker, tracker.claim(issue.id, "a-3"), "a-3")
     assert [(one.id, one.number) for one in tracker.budget_attempts(issue.id)] == [("a-3", 3)]
+
+
+def test_what_is_noted_of_an_attempt_is_kept_by_topic(paths: StatePaths, tracker: Tracker) -> None:
+    issue = tracker.create(Draft("One"))
+    lease, begun = tracker.begin_attempt(issue.id, "a-1", 60, agent="x", host="h", pid=1, pid_started=1.0)
+    tracker.note_attempt("a-1", "handoff", {"goal": "old"}, lease=lease)
+    tracker.note_attempt("a-1", "handoff", {"goal": "new", "files": ["a.py"]}, lease=lease)
+    tracker.note_attempt("a-1", "usage", {"used": 7}, lease=lease)
+    with pytest.raises(Conflict):
+        tracker.note_attempt("a-1", "usage", {"used": 8}, lease=lease._replace(token=lease.token + 1))
+    tracker.end_attempt(lease, "a-1", "handoff", "full")
+    tracker.note_attempt("a-1", "salvaged", {})
+    expected = {"handoff": {"goal": "new", "files": ["a.py"]}, "usage": {"used": 7}, "salvaged": {}}
+    assert tracker.attempt_notes(begun.id) == expected
+    assert [(note.attempt, note.issue) for note in tracker.noted("handoff")] == [("a-1", issue.id)]
+    tracker.close()
+    delete_index(paths)
+    with Tracker.open(paths, "again") as rebuilt:
+        assert rebuilt.attempt_notes("a-1") == expected
 
 
 def test_a_dead_attempt_that_landed_ends_as_landed(tracker: Tracker) -> None:

@@ -70,6 +70,7 @@ _DESCRIBERS: dict[str, _Describe] = {
     "gave-up": lambda data: f"given up, needs a person: {data['reason']}",
     "attempt-started": lambda data: f"{data['attempt']}: attempt {data['number']} by {data['agent']}",
     "attempt-updated": _attempt_updated,
+    "attempt-noted": lambda data: f"{data['attempt']}: noted its {data['topic']}",
     "attempt-ended": _attempt_ended,
     "change-submitted": lambda data: f"change {data['change']} submitted: {data['commit'][:12]}",
     "change-moved": _change_moved,

@@ -5,6 +5,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
+from tapeout.config.lanes import LaneConfig
 from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, parse_duration, parse_size
@@ -16,6 +17,7 @@ __all__ = [
     "Config",
     "FloorConfig",
     "GateConfig",
+    "LaneConfig",
     "Model",
     "PrivilegedConfig",
     "ProjectConfig",

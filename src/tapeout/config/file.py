@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tapeout.base.errors import UsageError
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
+from tapeout.config.lanes import LaneConfig
 from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, Name
@@ -25,6 +26,7 @@ class Config(Model):
     queue: QueueConfig = QueueConfig()
     tracker: TrackerConfig = TrackerConfig()
     agents: dict[Name, AgentConfig] = Field(default_factory=dict)
+    lane: dict[Name, LaneConfig] = Field(default_factory=dict)
     check: Annotated[tuple[CheckConfig, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")

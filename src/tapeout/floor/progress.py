@@ -7,6 +7,7 @@ import anyio
 
 from tapeout.agents import Text, ToolCall, Update, Usage
 from tapeout.base.errors import TapeoutError
+from tapeout.floor.guards import Cut, Tell
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Lease
 
@@ -14,6 +15,9 @@ SHOW_SECONDS = 0.5
 """The live view is written at most this often: an agent streams many updates a second."""
 
 ACTIVITY_LENGTH = 100
+
+SUPERVISION = "supervision"
+"""Topic of the note about what guards asked for."""
 
 
 class Progress:
@@ -27,6 +31,7 @@ class Progress:
         self._shown = 0.0
         self._latest = ""
         self._waiting = anyio.Event()
+        self._supervised: list[dict[str, object]] = []
 
     async def show_late(self) -> None:
         """Show what came too soon after the last thing shown; runs for as long as the attempt."""
@@ -57,6 +62,15 @@ class Progress:
     def failed(self, reason: str) -> None:
         """The agent failed."""
         self._show(reason, force=True)
+
+    def supervised(self, answer: Tell | Cut) -> None:
+        """A guard told the agent something, or ends its session."""
+        kind = answer.kind if isinstance(answer, Cut) else "told"
+        self._supervised.append({"kind": kind, "evidence": answer.evidence, "at": time.time()})
+        note = {"entries": self._supervised}
+        with contextlib.suppress(TapeoutError):  # a lost lease is noticed elsewhere
+            self._tracker.note_attempt(self._attempt, SUPERVISION, note, lease=self._lease)
+        self._show(answer.evidence, force=True)
 
     def update(self, update: Update) -> None:
         """Something that the agent's session reports."""

@@ -28,8 +28,12 @@ from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompt, sharing
+from tapeout.floor.guarding import Watched, guards_for
+from tapeout.floor.guards import TurnFacts
+from tapeout.floor.lanes import lane_of
 from tapeout.floor.progress import Progress
 from tapeout.floor.report import give_up_report
+from tapeout.floor.supervision import Supervisor
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease
@@ -103,6 +107,7 @@ class Worker:
         self._hold = hold
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
+        self._supervisor = Supervisor([], note=self._progress.supervised, show=self._progress.update)
         self._lost_lease = False
         self._ending = policy.EndAttempt("stopped", "stopped by a person")
 
@@ -169,6 +174,7 @@ class Worker:
     async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
         """The agent, started in a fresh workspace with a terminal recording and a block of ports."""
         spec = agents.resolve(self._attempt.agent, self._config)
+        self._supervisor = self._supervise(spec)
         hub = open_bare(self._paths.hub)
         base = resolve(hub, f"refs/heads/{self._branch}")
         assert base is not None
@@ -189,13 +195,19 @@ class Worker:
                 spec,
                 cwd=workspace.code,
                 env=self._environment(workspace, ports),
-                on_update=self._progress.update,
+                on_update=self._supervisor.update,
                 transcript=transcript,
                 terminal=recording,
                 permissions=self._limits.permissions,
                 start_timeout=self._limits.start_timeout,
             ) as session:
                 yield session, workspace
+
+    def _supervise(self, spec: agents.AgentSpec) -> Supervisor:
+        issue = self._tracker.issue(self._lease.issue)
+        _, lane = lane_of(issue, self._config)
+        watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config)
+        return Supervisor(guards_for(watched), note=self._progress.supervised, show=self._progress.update)
 
     def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
         settings = workspaces.Settings(
@@ -219,11 +231,15 @@ class Worker:
             self._progress.prompted(rounds)
             point("worker.prompted")
             with anyio.move_on_after(self._limits.turn_timeout) as turn:
-                await session.prompt(text)
+                await self._supervisor.turn(session, text)
             if turn.cancelled_caught:
                 reason = f"the turn took longer than {self._limits.turn_timeout:.0f} s"
                 return policy.after_interruption(reason, self._earlier, self._limits)
-            change = await self._submit(workspace)
+            pulled = await self._pull(workspace)
+            change = await self._verdict_on(pulled) if pulled.changed else None
+            self._supervisor.turn_ended(turn_facts(rounds, pulled, change))
+            if self._supervisor.cut is not None:
+                return policy.after_interruption(self._supervisor.cut.evidence, self._earlier, self._limits)
             decision = self._decide(change, rounds)
             if isinstance(decision, policy.EndAttempt):
                 return decision
@@ -245,12 +261,12 @@ class Worker:
             return policy.after_conflict(verdict.get("paths", ()), self._earlier, self._limits)
         return policy.after_failure(str(verdict.get("reason")), rounds, self._earlier, self._limits)
 
-    async def _submit(self, workspace: workspaces.Workspace) -> Change | None:
-        """Bring the turn's work to the hub and through the gate; None if there is no change."""
+    async def _pull(self, workspace: workspaces.Workspace) -> workspaces.Pulled:
+        """Bring the turn's work to the hub."""
         pulled = await anyio.to_thread.run_sync(workspaces.pull, workspace)
         self._progress.pulled(pulled.commit)
         point("worker.pulled")
-        return await self._verdict_on(pulled) if pulled.changed else None
+        return pulled
 
     async def _verdict_on(self, pulled: workspaces.Pulled) -> Change:
         """Submit a commit and wait until the gate has decided on it."""
@@ -290,6 +306,21 @@ class Worker:
         self._tracker.end_attempt(
             self._lease, self._id, decision.outcome, decision.detail, head=head, give_up=decision.give_up
         )
+
+
+def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) -> TurnFacts:
+    """What a turn came to; `change` is None when it left nothing to submit."""
+    verdict = (change.verdict if change is not None else None) or {}
+    refused = bool(verdict) and not verdict.get("passed")
+    findings = tuple((one["check"], one["reason"], one.get("excerpt", "")) for one in verdict.get("findings", ()))
+    return TurnFacts(
+        round=rounds,
+        commit=pulled.commit,
+        tree=pulled.tree,
+        changed=pulled.changed,
+        reason=str(verdict.get("reason", "")) if refused else "",
+        findings=findings if refused else (),
+    )
 
 
 def _one_line(error: Exception) -> str:

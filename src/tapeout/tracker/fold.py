@@ -60,7 +60,7 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
     lease = connection.execute(
         "SELECT lease_expires, lease_granted, id, lease_owner, lease_token FROM issues WHERE id = ?", (issue,)
     ).fetchone()
-    for table in ("labels", "dependencies", "comments", "attachments", "attempts", "changes"):
+    for table in ("labels", "dependencies", "comments", "attachments", "attempts", "attempt_notes", "changes"):
         connection.execute(f"DELETE FROM {table} WHERE issue = ?", (issue,))
     connection.execute("DELETE FROM issues WHERE id = ?", (issue,))
     for operation in log.operations_of(connection, issue):
@@ -300,6 +300,23 @@ def _attempt_updated(connection: sqlite3.Connection, operation: Operation) -> No
     _update(connection, "attempts", operation, values.text(data["attempt"]), columns)
 
 
+def _attempt_noted(connection: sqlite3.Connection, operation: Operation) -> None:
+    data = operation.data
+    if not isinstance(data["data"], dict):
+        raise TypeError("a note is an object")
+    connection.execute(
+        "INSERT INTO attempt_notes(attempt, topic, issue, at, data) SELECT ?, ?, id, ?, ? FROM issues WHERE id = ?"
+        " ON CONFLICT(attempt, topic) DO UPDATE SET at = excluded.at, data = excluded.data",
+        (
+            values.name(data["attempt"]),
+            values.name(data["topic"]),
+            operation.at,
+            json.dumps(data["data"]),
+            operation.issue,
+        ),
+    )
+
+
 def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None:
     data = operation.data
     told = [name for name in ("head", "tokens_used", "tokens_window") if data.get(name) is not None]
@@ -386,6 +403,7 @@ _APPLIERS: dict[str, _Applier] = {
     "gave-up": _gave_up,
     "attempt-started": _attempt_started,
     "attempt-updated": _attempt_updated,
+    "attempt-noted": _attempt_noted,
     "attempt-ended": _attempt_ended,
     "change-submitted": _change_submitted,
     "change-moved": _change_moved,

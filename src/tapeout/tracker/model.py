@@ -36,9 +36,11 @@ PRIORITIES = range(5)
 ChangeState = Literal["queued", "gating", "passed", "landed", "failed", "conflict", "withdrawn"]
 OPEN_CHANGE_STATES: tuple[ChangeState, ...] = ("queued", "gating", "passed")
 
-Outcome = Literal["landed", "failed", "conflict", "interrupted", "stopped"]
+Outcome = Literal[
+    "landed", "failed", "conflict", "interrupted", "stopped", "handoff", "unavailable", "over-budget"
+]  # fmt: skip
 """How an attempt ended: landed; failed its verdicts; conflicted with main; its agent or worker died; stopped by a
-person."""
+person; handed over to a fresh session; its agent's provider was not to be had; reached a budget."""
 
 
 PERMISSIONS = (
@@ -220,6 +222,16 @@ class Attempt(NamedTuple):
     tokens_window: int | None
     replica: str = ""
     """The tracker's replica that started it: tells our own attempts from those of other clones."""
+
+
+class AttemptNote(NamedTuple):
+    """Something that is remembered of an attempt, such as its handoff."""
+
+    attempt: str
+    topic: str
+    issue: str
+    at: float
+    data: dict[str, Any]
 
 
 class Change(NamedTuple):

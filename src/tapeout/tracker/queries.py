@@ -13,6 +13,7 @@ from tapeout.tracker.model import (
     CLOCK_SKEW_SECONDS,
     Attachment,
     Attempt,
+    AttemptNote,
     Change,
     Comment,
     Decisions,
@@ -23,7 +24,7 @@ from tapeout.tracker.model import (
 )
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
 _ISSUE_COLUMNS = (
     "id, title, body, acceptance, design, type, priority, status, resolution,"
@@ -302,6 +303,18 @@ def attempt(connection: sqlite3.Connection, prefix: str) -> Attempt:
     if len(rows) > 1 and rows[0][0] != prefix:
         raise UsageError(f"{prefix!r} fits several attempts", hint="give more characters of the id")
     return Attempt(*rows[0])
+
+
+def attempt_notes(
+    connection: sqlite3.Connection, column: Literal["attempt", "topic"], value: str, limit: int = -1
+) -> list[AttemptNote]:
+    """Notes of one attempt, or about one topic; newest first."""
+    rows = connection.execute(
+        f"SELECT attempt, topic, issue, at, data FROM attempt_notes WHERE {column} = ?"
+        " ORDER BY at DESC, attempt, topic LIMIT ?",
+        (value, limit),
+    )
+    return [AttemptNote(attempt, topic, issue, at, json.loads(data)) for attempt, topic, issue, at, data in rows]
 
 
 _VERDICT = Change._fields.index("verdict")

@@ -12,7 +12,7 @@ from tapeout.base.errors import Busy, EnvironmentProblem, UsageError
 from tapeout.base.ids import new_id
 from tapeout.base.sqlite import sqlite3
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE = 0.001, 0.040, 0.002
 """Seconds that a writer sleeps on average before it tries again: the first time, then, and when it has waited long."""
@@ -109,6 +109,10 @@ CREATE TABLE attempts(
 ) WITHOUT ROWID;
 CREATE INDEX attempts_by_issue ON attempts(issue, number);
 
+CREATE TABLE attempt_notes(attempt TEXT NOT NULL, topic TEXT NOT NULL, issue TEXT NOT NULL, at REAL NOT NULL,
+  data TEXT NOT NULL, PRIMARY KEY (attempt, topic)) WITHOUT ROWID;
+CREATE INDEX attempt_notes_by_issue ON attempt_notes(issue);
+
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,
   state TEXT NOT NULL, submitted_at REAL NOT NULL, candidate TEXT, verdict TEXT, submitted_clock INTEGER NOT NULL,
@@ -141,6 +145,7 @@ CREATE INDEX issues_need_person ON issues(priority, created_clock, id) WHERE nee
 CREATE INDEX labels_by_label ON labels(label, issue);
 CREATE INDEX dependencies_ignored ON dependencies(issue) WHERE ignored;
 CREATE INDEX comments_newest ON comments(clock, id);
+CREATE INDEX attempt_notes_by_topic ON attempt_notes(topic, at);
 CREATE INDEX attempts_running ON attempts(started_at) WHERE state <> 'ended';
 CREATE INDEX attempts_failed ON attempts(ended_at, id)
   WHERE outcome IN ('failed', 'conflict', 'interrupted', 'stopped');

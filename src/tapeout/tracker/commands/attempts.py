@@ -9,7 +9,7 @@ from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
 from tapeout.tracker.commands.leases import LeaseCommands
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease, Outcome
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, AttemptNote, Change, Lease, Outcome
 
 if TYPE_CHECKING:
     from typing import Any
@@ -50,6 +50,32 @@ class AttemptCommands(LeaseCommands):
         with self._writing():
             self._fence(lease)
             self._append(lease.issue, "attempt-updated", {"attempt": attempt, **fields})
+
+    def note_attempt(self, attempt: str, topic: str, data: dict[str, Any], *, lease: Lease | None = None) -> None:
+        """Remember something of an attempt, in place of what was remembered under that topic.
+
+        Args:
+            topic: what it is about, such as `handoff`: at most 200 letters, digits and `.-_`.
+            lease: the attempt's, while it runs; None when its worker is known to be gone.
+
+        Raises:
+            Conflict: the lease was lost.
+        """
+        with self._writing():
+            if lease is not None:
+                self._fence(lease)
+            issue = queries.attempt(self._connection, attempt).issue
+            self._append(issue, "attempt-noted", {"attempt": attempt, "topic": topic, "data": data})
+
+    def attempt_notes(self, attempt: str) -> dict[str, dict[str, Any]]:
+        """What is remembered of an attempt, by topic."""
+        with self._reading() as connection:
+            return {note.topic: note.data for note in queries.attempt_notes(connection, "attempt", attempt)}
+
+    def noted(self, topic: str, *, limit: int = 1000) -> list[AttemptNote]:
+        """The newest notes about a topic, of all attempts, newest first."""
+        with self._reading() as connection:
+            return queries.attempt_notes(connection, "topic", topic, limit)
 
     def end_attempt(
         self,

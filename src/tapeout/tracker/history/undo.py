@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOR_GOOD = {
     "attempt-started": "attempts happened",
     "attempt-updated": "attempts happened",
+    "attempt-noted": "attempts happened",
     "attempt-ended": "attempts happened",
     "gave-up": "attempts happened; `tapeout issue reopen ID` lets agents try again",
     "change-submitted": "a change was submitted; closing the issue withdraws it",

@@ -29,8 +29,8 @@ SNIPPET_LENGTH = 240
 """Longest snippet, in characters: a word can be a megabyte long."""
 
 _SILENT = (
-    "claimed", "released", "attempt-started", "attempt-updated", "attempt-ended", "change-submitted", "change-moved",
-    "noted",
+    "claimed", "released", "attempt-started", "attempt-updated", "attempt-noted", "attempt-ended", "change-submitted",
+    "change-moved", "noted",
 )  # fmt: skip
 """Kinds of operations that never change what is searched, and most there are."""
 

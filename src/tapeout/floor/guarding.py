@@ -1,0 +1,26 @@
+"""Which guards a session has. Pure."""
+
+from dataclasses import dataclass
+
+from tapeout.agents import AgentSpec
+from tapeout.config import Config, LaneConfig
+from tapeout.floor.guards import Guard
+from tapeout.tracker.model import Attempt, Issue
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The session that is to be watched."""
+
+    issue: Issue
+    attempt: Attempt
+    earlier: tuple[Attempt, ...]
+    """The issue's attempts before this one that count against its budget."""
+    agent: AgentSpec
+    lane: LaneConfig
+    config: Config
+
+
+def guards_for(watched: Watched) -> list[Guard]:
+    """The guards of a session."""
+    return []

@@ -1,0 +1,120 @@
+"""Runs the turns of one session under its guards, and does what they ask: tells the agent, cancels its turn, ends it.
+
+What may go wrong: the agent does not end the turn that it was asked to cancel (its prompt is abandoned after
+`CANCEL_SECONDS`, and the session can only be closed); a guard speaks up while no turn runs (the next one is not begun).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from tapeout import agents
+from tapeout.floor.guards import Answer, Cut, Guard, Tell, TurnFacts, first_cut
+
+CANCEL_SECONDS = 10.0
+"""How long an agent may take to end the turn that it was asked to cancel."""
+
+
+class Supervisor:
+    """Watches one session. Its `update` is what the session is opened with."""
+
+    def __init__(
+        self,
+        guards: Sequence[Guard],
+        *,
+        note: Callable[[Tell | Cut], None],
+        show: Callable[[agents.Update], None] = lambda _: None,
+    ) -> None:
+        """
+        Args:
+            note: told of everything that a guard asks for.
+            show: told of everything that the session reports.
+        """
+        self._guards = guards
+        self._note = note
+        self._show = show
+        self._cut: Cut | None = None
+        self._tell: list[Tell] = []
+        self._changed = anyio.Event()
+
+    @property
+    def cut(self) -> Cut | None:
+        """Why the session has to end, if it has to."""
+        return self._cut
+
+    def update(self, update: agents.Update) -> None:
+        """The session reported something."""
+        self._show(update)
+        now = time.monotonic()
+        for guard in self._guards:
+            self.take(guard.update(update, now))
+
+    def take(self, answer: Answer) -> None:
+        """Something that a guard, or whoever else may, asks for."""
+        if answer is None:
+            return
+        self._note(answer)
+        if isinstance(answer, Tell):
+            self._tell.append(answer)
+        else:
+            self._cut = first_cut(self._cut, answer)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def turn(self, session: agents.Session, prompt: str) -> agents.TurnResult | None:
+        """Give a prompt, with what the agent is to be told, and wait until the turn has ended; None if it was cut
+        before its end, or not begun: `cut` then says why.
+
+        Raises:
+            AgentError: the agent died, spoke rubbish, or answered with an error.
+        """
+        text = "\n\n".join([*(tell.text for tell in self._tell), prompt])
+        self._tell.clear()
+        now = time.monotonic()
+        for guard in self._guards:
+            self.take(guard.turn_started(text, now))
+        if self._cut is not None:
+            return None
+        result: agents.TurnResult | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, session, tasks.cancel_scope)
+            result = await session.prompt(text)
+            tasks.cancel_scope.cancel()
+        return result
+
+    def turn_ended(self, facts: TurnFacts) -> None:
+        """Tell the guards what a turn came to."""
+        now = time.monotonic()
+        for guard in self._guards:
+            self.take(guard.turn_ended(facts, now))
+
+    async def watch_between_turns(self) -> None:
+        """Let the guards tick while no turn runs; returns when one of them wants the session to end."""
+        while self._cut is None:
+            await self._next_tick()
+
+    async def _watch(self, session: agents.Session, scope: anyio.CancelScope) -> None:
+        """Tick, and end the turn when a guard wants that: after its grace by a cancel, then by force."""
+        while self._cut is None:
+            await self._next_tick()
+        deadline = anyio.current_time() + self._cut.grace
+        while not self._cut.hard and anyio.current_time() < deadline:
+            with anyio.move_on_at(deadline):
+                await self._next_tick()
+        if not self._cut.hard:
+            await session.cancel()
+            await anyio.sleep(CANCEL_SECONDS)
+        scope.cancel()
+
+    async def _next_tick(self) -> None:
+        """Wait until the next guard is due, or until one has spoken."""
+        due = min((guard.wake for guard in self._guards if guard.wake is not None), default=None)
+        changed = self._changed
+        with anyio.move_on_after(None if due is None else max(0.0, due - time.monotonic())):
+            await changed.wait()
+            return
+        now = time.monotonic()
+        for guard in self._guards:
+            if guard.wake is not None and guard.wake <= now:
+                self.take(guard.tick(now))

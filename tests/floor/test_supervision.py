@@ -1,0 +1,184 @@
+"""One turn of a session under its guards."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapeout.agents import Text, TurnResult, Update
+from tapeout.config import parse_config
+from tapeout.floor import supervision
+from tapeout.floor.guards import SEVERITY, Answer, Cut, Quiet, Tell, TurnFacts, first_cut
+from tapeout.floor.lanes import NO_LANE, lane_of
+from tapeout.floor.supervision import Supervisor
+from tests.floor.test_decisions import issue
+
+STOP = Cut("context", "80,000 of 200,000 tokens")
+
+
+class Agent:
+    """A session whose turn says what it is given and then does what it is made to do."""
+
+    id = "one"
+
+    def __init__(self, work: Callable[["Agent"], object] = lambda _: None, *, deaf: bool = False) -> None:
+        self.prompts: list[str] = []
+        self.cancelled = anyio.Event()
+        self.reported: Callable[[Update], None] = lambda _: None
+        self._work = work
+        self._deaf = deaf
+
+    async def prompt(self, text: str) -> TurnResult:
+        self.prompts.append(text)
+        self._work(self)
+        if self._deaf:
+            await anyio.sleep_forever()
+        if self._work is not _ends:
+            await self.cancelled.wait()
+        return TurnResult("cancelled" if self.cancelled.is_set() else "end_turn", "", None)
+
+    async def cancel(self) -> None:
+        self.cancelled.set()
+
+    async def close(self) -> None: ...
+
+
+def _ends(_: Agent) -> None: ...
+
+
+def _talks(agent: Agent) -> None:
+    agent.reported(Text("hello"))
+
+
+class OnText(Quiet):
+    """Answers to whatever the agent says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def update(self, update: Update, now: float) -> Answer:
+        return self._answer if isinstance(update, Text) else None
+
+
+class Clock(Quiet):
+    """Answers once, as soon as it may."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._wake: float | None = None
+
+    @property
+    def wake(self) -> float | None:
+        return self._wake
+
+    def turn_started(self, prompt: str, now: float) -> Answer:
+        self._wake = now
+        return None
+
+    def tick(self, now: float) -> Answer:
+        self._wake = None
+        return self._answer
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def watch(agent: Agent, *guards: Quiet) -> tuple[Supervisor, list[Tell | Cut]]:
+    noted: list[Tell | Cut] = []
+    supervisor = Supervisor(guards, note=noted.append)
+    agent.reported = supervisor.update
+    return supervisor, noted
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("guard", [OnText, Clock])
+async def test_a_cut_cancels_the_turn(guard: type[OnText | Clock]) -> None:
+    agent = Agent(_talks)
+    supervisor, noted = watch(agent, guard(STOP))
+    result = await supervisor.turn(agent, "work")
+    assert result is not None
+    assert result.stop_reason == "cancelled"
+    assert supervisor.cut == STOP
+    assert noted == [STOP]
+    assert await supervisor.turn(agent, "more") is None, "no turn is begun after a cut"
+    assert agent.prompts == ["work"]
+
+
+@pytest.mark.anyio
+async def test_who_does_not_hear_a_cancel_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "CANCEL_SECONDS", 0.0)
+    agent = Agent(_talks, deaf=True)
+    supervisor, _ = watch(agent, OnText(STOP))
+    assert await supervisor.turn(agent, "work") is None
+    assert agent.cancelled.is_set()
+
+
+@pytest.mark.anyio
+async def test_a_hard_cut_asks_nobody() -> None:
+    agent = Agent(_talks, deaf=True)
+    supervisor, _ = watch(agent, OnText(Cut("budget", "a million tokens", hard=True)))
+    assert await supervisor.turn(agent, "work") is None
+    assert not agent.cancelled.is_set()
+
+
+@pytest.mark.anyio
+async def test_a_hard_cut_does_not_wait_for_the_grace_of_another() -> None:
+    agent = Agent(_talks, deaf=True)
+    late, hard = Cut("context", "full", grace=1e6), Cut("context", "over the ceiling", hard=True)
+    supervisor, _ = watch(agent, OnText(late), Clock(hard))
+    assert await supervisor.turn(agent, "work") is None
+    assert supervisor.cut == hard
+
+
+@pytest.mark.anyio
+async def test_what_is_told_comes_with_the_next_prompt_once() -> None:
+    agent = Agent(_ends)
+    supervisor, _ = watch(agent)
+    supervisor.take(Tell("Try another way.", "the same command three times"))
+    for text in ("first", "second"):
+        await supervisor.turn(agent, text)
+    assert agent.prompts == ["Try another way.\n\nfirst", "second"]
+    supervisor.turn_ended(TurnFacts(1, "c" * 40, "t" * 40, changed=False))
+    assert supervisor.cut is None
+
+
+CUTS = st.builds(Cut, st.sampled_from(SEVERITY), st.text(max_size=3), hard=st.booleans())
+
+
+@given(CUTS, CUTS, CUTS)
+def test_of_several_cuts_the_same_counts_in_any_grouping(one: Cut, other: Cut, third: Cut) -> None:
+    assert first_cut(first_cut(one, other), third) == first_cut(one, first_cut(other, third))
+    assert first_cut(one, None) == first_cut(None, one) == one
+
+
+LANES = """
+[lane.docs]
+paths = ["docs/**"]
+[lane.urgent]
+types = ["bug"]
+labels = ["p0", "security"]
+[[check]]
+name = "unit"
+run = "true"
+kind = "test"
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "lane"),
+    [
+        ({"scope": ("docs/a.md",)}, "docs"),
+        ({"scope": ("docs/a.md", "src/**")}, NO_LANE),
+        ({}, NO_LANE),
+        ({"type": "bug", "labels": ("security",)}, "urgent"),
+        ({"type": "bug"}, NO_LANE),
+        ({"type": "bug", "labels": ("p0",), "scope": ("docs/*.md",)}, "docs"),
+    ],
+)
+def test_an_issue_is_in_the_first_lane_that_it_fits(fields: dict[str, Any], lane: str) -> None:
+    assert lane_of(issue(**fields), parse_config(LANES))[0] == lane
