@@ -49,6 +49,7 @@ from tapeout.agents.updates import (
     Usage,
 )
 from tapeout.agents.wire import LINE_LIMIT, Wire
+from tapeout.base.sandbox import Confinement
 
 CANCEL_GRACE = 1.0
 """Seconds that a cancelled prompt waits to get the cancel message into a full pipe."""
@@ -72,10 +73,11 @@ async def acp_session(
     recorder: Recorder,
     permissions: Permissions,
     start_timeout: float,
+    confinement: Confinement,
 ) -> AsyncIterator["AcpSession"]:
     """A session with an ACP agent; see `open_session`."""
     argv = [find_program(spec, cwd, env), *spec.command[1:]]
-    process = await AgentProcess.start(argv, cwd=cwd, env=env, line_limit=LINE_LIMIT)
+    process = await AgentProcess.start(argv, cwd=cwd, env=env, line_limit=LINE_LIMIT, confinement=confinement)
     session = AcpSession(spec, process, recorder, permissions)
     try:
         try:

@@ -22,6 +22,7 @@ from tapeout.agents.session import ANSWER_TAIL, AgentSpec, TurnResult
 from tapeout.agents.updates import Failure, Notice, Prompt, Text, TurnEnded
 from tapeout.base.ids import new_id
 from tapeout.base.pty import Terminal as Pty
+from tapeout.base.sandbox import Confinement
 
 PLACEHOLDER = "{prompt}"
 
@@ -36,10 +37,10 @@ _OUTPUT_TAIL = 4 * ANSWER_TAIL
 
 @asynccontextmanager
 async def command_session(
-    spec: AgentSpec, *, cwd: str, env: Mapping[str, str], recorder: Recorder
+    spec: AgentSpec, *, cwd: str, env: Mapping[str, str], recorder: Recorder, confinement: Confinement
 ) -> AsyncIterator["CommandSession"]:
     """A session with a program; see `open_session`. Nothing runs until the first prompt."""
-    session = CommandSession(spec, find_program(spec, cwd, env), cwd, env, recorder)
+    session = CommandSession(spec, find_program(spec, cwd, env), cwd, env, recorder, confinement)
     try:
         yield session
     finally:
@@ -49,12 +50,21 @@ async def command_session(
 class CommandSession:
     """Prompts to one program. The program itself remembers nothing between them, except in the folder."""
 
-    def __init__(self, spec: AgentSpec, program: str, cwd: str, env: Mapping[str, str], recorder: Recorder) -> None:
+    def __init__(
+        self,
+        spec: AgentSpec,
+        program: str,
+        cwd: str,
+        env: Mapping[str, str],
+        recorder: Recorder,
+        confinement: Confinement,
+    ) -> None:
         self._spec = spec
         self._program = program
         self._cwd = cwd
         self._env = env
         self._recorder = recorder
+        self._confinement = confinement
         self._id = f"command-{new_id()}"
         self._running: Pty | None = None
         self._cancelled = anyio.Event()
@@ -107,7 +117,9 @@ class CommandSession:
             )
             self._recorder.note(Failure(failure.message))
             raise failure
-        async with Pty(argv, cwd=self._cwd, env=self._env, sink=self, prompt=prompt) as terminal:
+        async with Pty(
+            argv, cwd=self._cwd, env=self._env, sink=self, prompt=prompt, confinement=self._confinement
+        ) as terminal:
             self._running = terminal
             try:
                 async with anyio.create_task_group() as group:

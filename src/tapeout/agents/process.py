@@ -8,6 +8,7 @@ What may go wrong, and how it is met:
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from typing import Self
 import anyio
 
 from tapeout.base.processes import start
+from tapeout.base.proctree import terminate_contained
+from tapeout.base.sandbox import UNCONFINED, Confinement
 
 STDERR_TAIL = 8192
 """Bytes of standard error kept for messages."""
@@ -53,8 +56,12 @@ class _Tail(asyncio.Protocol):
 class AgentProcess:
     """A running agent, made by `start`; `close` ends it."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+    def __init__(
+        self, popen: "subprocess.Popen[bytes]", contained: bool = False, resources: contextlib.ExitStack | None = None
+    ) -> None:
         self._popen = popen
+        self._contained = contained
+        self._resources = resources or contextlib.ExitStack()
         self._exited = anyio.Event()
         self._stderr = _Tail(STDERR_TAIL)
         self._transports: list[asyncio.BaseTransport] = []
@@ -64,21 +71,43 @@ class AgentProcess:
         self.stdin: asyncio.StreamWriter
 
     @classmethod
-    async def start(cls, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], line_limit: int) -> Self:
-        """Start it; a line of its output may have `line_limit` bytes.
+    async def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        line_limit: int,
+        confinement: Confinement = UNCONFINED,
+    ) -> Self:
+        """Start it, confined; a line of its output may have `line_limit` bytes.
 
         Raises:
             EnvironmentProblem: the program or folder is missing, or must not be run.
         """
         pipe = subprocess.PIPE
-        process = cls(start(argv, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=pipe))
+        with contextlib.ExitStack() as resources:
+            launch = resources.enter_context(confinement.launch(argv, cwd))
+            popen = start(
+                launch.argv,
+                cwd=cwd,
+                env=env,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                before_exec=launch.before_exec,
+                pass_fds=launch.pass_fds,
+            )
+            process = cls(popen, launch.contained, resources.pop_all())
         await process._connect(line_limit)
         return process
 
     @property
     def returncode(self) -> int | None:
         """Exit code, negative for a signal; None while it runs."""
-        return self._popen.returncode
+        code = self._popen.returncode
+        # What ran in a process namespace is told as a shell tells it.
+        return 128 - code if self._contained and code is not None and 128 < code < 128 + signal.NSIG else code
 
     @property
     def pid(self) -> int:
@@ -106,6 +135,7 @@ class AgentProcess:
                     await self._exited.wait()
         for transport in self._transports:
             transport.close()
+        self._resources.close()
 
     async def _connect(self, line_limit: int) -> None:
         popen, loop = self._popen, asyncio.get_running_loop()
@@ -147,5 +177,9 @@ class AgentProcess:
             self.stdout.feed_eof()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._popen.returncode is None:  # until it is reaped, nobody else can have its group's number
+        if self._popen.returncode is not None:
+            return
+        if self._contained and number == signal.SIGTERM:
+            terminate_contained(self._popen)
+        else:  # until it is reaped, nobody else can have its group's number
             os.killpg(self._popen.pid, number)

@@ -10,6 +10,7 @@ from tapeout.agents.choices import Permissions
 from tapeout.agents.recorder import Recorder, Terminal
 from tapeout.agents.transcript import Transcript
 from tapeout.agents.updates import Update, Usage
+from tapeout.base.sandbox import UNCONFINED, Confinement
 
 ANSWER_TAIL = 4096
 """Characters kept of what an agent said in a turn."""
@@ -89,11 +90,12 @@ def open_session(
     terminal: Terminal,
     permissions: Permissions = "allow",
     start_timeout: float = 60.0,
+    confinement: Confinement = UNCONFINED,
 ) -> AbstractAsyncContextManager[Session]:
     """Start an agent in the folder `cwd`; leaving the context ends its process.
 
     `env` is its whole environment, except for what `spec` adds. `on_update` is called in order, in the event loop, and
-    must not block. `start_timeout` is in seconds.
+    must not block. `start_timeout` is in seconds. `confinement` holds for every process of the agent.
 
     Raises:
         AgentNotInstalled: its program is missing.
@@ -105,7 +107,7 @@ def open_session(
     if spec.driver == "command":
         from tapeout.agents.command import command_session
 
-        return command_session(spec, cwd=cwd, env=environment, recorder=recorder)
+        return command_session(spec, cwd=cwd, env=environment, recorder=recorder, confinement=confinement)
     from tapeout.agents.acp import acp_session  # imports for a second: only when needed, or by `preload`
 
     return acp_session(
@@ -115,6 +117,7 @@ def open_session(
         recorder=recorder,
         permissions=permissions,
         start_timeout=start_timeout,
+        confinement=confinement,
     )
 
 

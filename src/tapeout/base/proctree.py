@@ -200,6 +200,15 @@ def end_namespace(process: "subprocess.Popen[bytes]") -> None:
             os.waitpid(first, 0)
 
 
+def terminate_contained(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the programs in a process namespace to end (SIGTERM). Its first process, which the started one waits for,
+    ends with them; asked itself, it would end at once and they could not say a word."""
+    for first in _listed_children(process.pid):
+        for pid in _listed_children(first):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+
 def has_mark(process: psutil.Process, marker: str, value: str) -> bool:
     """Whether the environment that a process was started with holds `marker=value`."""
     try:

@@ -20,6 +20,8 @@ from typing import IO, Protocol, Self
 import anyio
 
 from tapeout.base.processes import start
+from tapeout.base.proctree import terminate_contained
+from tapeout.base.sandbox import UNCONFINED, Confinement
 
 WIDTH = 120
 HEIGHT = 32
@@ -50,8 +52,11 @@ class Terminal:
         prompt: bytes | None = None,
         width: int = WIDTH,
         height: int = HEIGHT,
+        confinement: Confinement = UNCONFINED,
     ) -> None:
         self._argv, self._cwd, self._env = argv, cwd, env
+        self._confinement, self._contained = confinement, False
+        self._resources = contextlib.ExitStack()
         self._sink, self._prompt, self._size = sink, prompt, (width, height)
         self._master = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,16 +75,21 @@ class Terminal:
                 stdin = slave
                 if self._prompt is not None:
                     stdin = stack.enter_context(_as_file(self._prompt)).fileno()
+                launch = self._resources.enter_context(self._confinement.launch(self._argv, self._cwd))
+                self._contained = launch.contained
                 self._process = start(
-                    self._argv,
+                    launch.argv,
                     cwd=self._cwd,
                     env=self._env,
                     stdin=stdin,
                     stdout=slave,
                     stderr=slave,
                     controlling_terminal=1,
+                    before_exec=launch.before_exec,
+                    pass_fds=launch.pass_fds,
                 )
         except BaseException:
+            self._resources.close()
             os.close(self._master)
             raise
         finally:
@@ -92,6 +102,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._resources.close()
         os.close(self._master)
 
     @property
@@ -113,6 +124,9 @@ class Terminal:
 
     def terminate(self) -> None:
         """Ask the program's process group to end."""
+        if self._contained:
+            terminate_contained(self.process)
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGTERM)
 

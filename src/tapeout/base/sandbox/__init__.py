@@ -12,6 +12,7 @@ What may go wrong: the kernel forbids user namespaces (containers, some distribu
 Linux); the sandbox itself cannot be set up this time (`Launch.problem` says so, and no program ran).
 """
 
+from tapeout.base.sandbox.confinement import UNCONFINED, Confined, Confinement
 from tapeout.base.sandbox.detection import Absence, available, detect
 from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
 from tapeout.base.sandbox.policy import Limits, Network, Policy
@@ -19,7 +20,10 @@ from tapeout.base.sandbox.toolchain import toolchain_folders
 from tapeout.base.sandbox.usage import Usage, exceeded, measure
 
 __all__ = [
+    "UNCONFINED",
     "Absence",
+    "Confined",
+    "Confinement",
     "Launch",
     "Limits",
     "Network",
