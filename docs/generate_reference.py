@@ -102,9 +102,8 @@ def _argument(action: argparse.Action) -> str:
 
 def configuration_page() -> str:
     """Every field of `tapeout.toml`, from the models."""
-    docs = _field_docs(
-        inspect.getsource(config.tables) + inspect.getsource(config.gate) + inspect.getsource(config.queue)
-    )
+    folder = Path(inspect.getfile(config)).parent
+    docs = _field_docs("\n".join(path.read_text() for path in sorted(folder.glob("*.py"))))
     tables: tuple[tuple[str, type[config.Model]], ...] = (
         ("`[project]`", config.ProjectConfig),
         ("`[floor]`", config.FloorConfig),
