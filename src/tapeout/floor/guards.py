@@ -6,11 +6,10 @@ keeps what it has seen; `supervision` runs a turn under all guards and does what
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from tapeout.agents import Update
-
-CutKind = Literal["context", "spiral", "budget", "stalled", "person", "provider"]
+from tapeout.floor.cuts import SEVERITY, CutKind
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,6 @@ class Quiet:
     def tick(self, now: float) -> Answer:
         """Nothing to say."""
         return None
-
-
-SEVERITY: tuple[CutKind, ...] = ("person", "budget", "spiral", "context", "provider", "stalled")
-"""Which of several cuts counts: what a person wants first, what ends more before what ends less."""
 
 
 def first_cut(one: Cut | None, other: Cut | None) -> Cut | None:

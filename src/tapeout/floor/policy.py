@@ -1,13 +1,43 @@
-"""What follows a verdict or the end of an attempt: refine, a fresh session, or a person. Pure functions of data."""
+"""What follows a verdict, a cut or the end of an attempt: refine, a fresh session, another agent, or a person. Pure.
 
-from collections.abc import Sequence
+The ladder that an issue climbs while it does not land: the same session is given the findings, and told once when it
+goes in circles (`floor.guards.Tell`); a fresh session that knows the dead ends; the next agent of the lane's chain;
+a person, with a report that proposes how to split the issue (`floor.report`).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tapeout.config import FloorConfig
+from tapeout.floor.cuts import CutKind
 from tapeout.tracker.model import Attempt, Outcome
 
 _FAULTLESS: tuple[Outcome, ...] = ("conflict", "interrupted")
 """Outcomes that are not the work's fault; they have a budget of their own."""
+
+OUTCOME_OF_CUT: Mapping[CutKind, Outcome] = {
+    "context": "handoff",
+    "person": "handoff",
+    "spiral": "failed",
+    "budget": "over-budget",
+    "stalled": "interrupted",
+    "provider": "unavailable",
+}
+"""How an attempt ends that was cut. Only a spiral is the work's failure."""
+
+RESUMED: tuple[Outcome, ...] = ("interrupted", "stopped", "handoff", "unavailable", "over-budget")
+"""Outcomes after which the next attempt goes on from the saved work."""
+
+MOST_HANDOFFS = 10
+"""Sessions that an issue may hand over before a person is asked to split it: what does not fit into ten context windows
+is no single issue. No measurement is behind the number: it only has to be finite."""
+
+SPIRALS_AN_AGENT = 2
+"""Sessions of one agent that may be cut as spirals: one that knew the dead ends and went in circles again will not
+do better a third time (repair gains fall off after two rounds, arXiv 2604.10508)."""
+
+SPIRAL = "went in circles: "
+"""What the detail of an attempt begins with that was cut as a spiral; the evidence follows."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +54,57 @@ class EndAttempt:
     give_up: str | None = None
 
 
-def after_failure(reason: str, rounds: int, earlier: Sequence[Attempt], limits: FloorConfig) -> Refine | EndAttempt:
+def after_failure(
+    reason: str,
+    rounds: int,
+    earlier: Sequence[Attempt],
+    limits: FloorConfig,
+    *,
+    agent: str = "",
+    chain: Sequence[str] = (),
+) -> Refine | EndAttempt:
     """What follows a failed verdict or a turn without a change.
 
     Args:
         reason: what failed, one line.
         rounds: prompts given in this session so far.
         earlier: the issue's attempts before this one that count against its budget.
+        agent: whose session it is.
+        chain: the agents that may work on the issue, in order; `floor.sessions` holds for each.
     """
     if rounds <= limits.refine_rounds:
         return Refine()
-    failed = 1 + sum(attempt.outcome == "failed" for attempt in earlier)
-    give_up = f"{_count(failed, 'session')} failed; last: {reason}" if failed >= limits.sessions else None
-    return EndAttempt("failed", reason, give_up)
+    return EndAttempt("failed", reason, _sessions_limit(reason, earlier, limits, agent, chain))
+
+
+def after_cut(
+    kind: CutKind,
+    evidence: str,
+    earlier: Sequence[Attempt],
+    limits: FloorConfig,
+    *,
+    agent: str = "",
+    chain: Sequence[str] = (),
+) -> EndAttempt:
+    """What follows when a guard ended the session.
+
+    Args:
+        evidence: what the guard saw, one line.
+        earlier: as for `after_failure`; `agent` and `chain`, too.
+    """
+    outcome = OUTCOME_OF_CUT[kind]
+    match outcome:
+        case "failed":
+            detail = SPIRAL + evidence
+            return EndAttempt(outcome, detail, _sessions_limit(detail, earlier, limits, agent, chain))
+        case "interrupted":
+            return after_interruption(evidence, earlier, limits)
+        case "handoff":
+            return EndAttempt(outcome, evidence, _limit("handed over", "handoff", evidence, earlier, MOST_HANDOFFS))
+        case "over-budget":
+            give_up = _limit("reached a budget", "over-budget", evidence, earlier, limits.sessions)
+            return EndAttempt(outcome, evidence, give_up)
+    return EndAttempt(outcome, evidence)
 
 
 def after_conflict(paths: Sequence[str], earlier: Sequence[Attempt], limits: FloorConfig) -> EndAttempt:
@@ -58,16 +126,58 @@ def resume_from(earlier: Sequence[Attempt]) -> Attempt | None:
     An attempt that was cut off before it did anything hides no work of the one before it.
     """
     for attempt in reversed(earlier):
-        if attempt.outcome not in ("interrupted", "stopped"):
+        if attempt.outcome not in RESUMED:
             return None
         if attempt.head is not None and attempt.head != attempt.base:
             return attempt
     return None
 
 
+def agents_left(chain: Sequence[str], counted: Sequence[Attempt], limits: FloorConfig) -> tuple[str, ...]:
+    """The agents of the chain that may still work on an issue; the first of them is next.
+
+    Args:
+        chain: the agents that may work on the issue, in order.
+        counted: the issue's attempts that count against its budget.
+    """
+    return tuple(agent for agent in chain if not _is_spent(agent, counted, limits))
+
+
+def is_spiral(attempt: Attempt) -> bool:
+    """Whether it was cut because it went in circles."""
+    return attempt.outcome == "failed" and attempt.detail.startswith(SPIRAL)
+
+
+def _is_spent(agent: str, counted: Sequence[Attempt], limits: FloorConfig) -> bool:
+    failed = [attempt for attempt in counted if attempt.agent == agent and attempt.outcome == "failed"]
+    return len(failed) >= limits.sessions or sum(map(is_spiral, failed)) >= SPIRALS_AN_AGENT
+
+
+def _sessions_limit(
+    reason: str, earlier: Sequence[Attempt], limits: FloorConfig, agent: str, chain: Sequence[str]
+) -> str | None:
+    """Why no agent should go on after one more failed session."""
+    failed = [attempt for attempt in earlier if attempt.outcome == "failed"]
+    spirals = sum(map(is_spiral, failed)) + reason.startswith(SPIRAL)
+    said = f"{_count(1 + len(failed), 'session')} failed; last: {reason}"
+    if not chain:
+        return said if 1 + len(failed) >= limits.sessions or spirals >= SPIRALS_AN_AGENT else None
+    own = [attempt for attempt in failed if attempt.agent == agent]
+    own_spirals = sum(map(is_spiral, own)) + reason.startswith(SPIRAL)
+    if 1 + len(own) < limits.sessions and own_spirals < SPIRALS_AN_AGENT:
+        return None
+    others = agents_left([one for one in chain if one != agent], earlier, limits)
+    return None if others else said
+
+
 def _faultless_limit(reason: str, earlier: Sequence[Attempt], limits: FloorConfig) -> str | None:
     times = 1 + sum(attempt.outcome in _FAULTLESS for attempt in earlier)
     return f"cut off {_count(times, 'time')}; last: {reason}" if times >= limits.interruptions else None
+
+
+def _limit(what: str, outcome: Outcome, reason: str, earlier: Sequence[Attempt], most: int) -> str | None:
+    times = 1 + sum(attempt.outcome == outcome for attempt in earlier)
+    return f"{what} {_count(times, 'time')}; last: {reason}" if times >= most else None
 
 
 def _count(number: int, noun: str) -> str:
