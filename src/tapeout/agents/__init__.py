@@ -9,12 +9,14 @@ Everything said is kept in a transcript and shown in the attempt's terminal reco
 An agent is an untrusted program. What it *says* is never evidence: a turn is judged by the git result.
 
 What may go wrong: the program is missing, dies, hangs, floods, prints something else, or answers with an error. Each
-is an `AgentError` with a one-line message; see `errors.py`. A turn has no time limit here: the caller cancels it.
+is an `AgentError` with a one-line message; see `errors.py`. `problems.py` tells when the model's provider is to blame,
+not the agent or its work. A turn has no time limit here: the caller cancels it.
 Processes that an agent detached outlive its session: the caller reaps its descendants after `close`.
 """
 
 from tapeout.agents.catalog import CatalogEntry, catalog, installed, resolve, version
 from tapeout.agents.errors import AgentDied, AgentError, AgentNotInstalled, AgentProtocolError, AgentTimeout
+from tapeout.agents.problems import ProviderProblem, problem_of_error, problem_of_text, problem_of_turn
 from tapeout.agents.recorder import Terminal
 from tapeout.agents.render import render
 from tapeout.agents.session import AgentSpec, Session, TurnResult, open_session, preload
@@ -48,6 +50,7 @@ __all__ = [
     "Permission",
     "Plan",
     "Prompt",
+    "ProviderProblem",
     "Session",
     "Terminal",
     "Text",
@@ -62,6 +65,9 @@ __all__ = [
     "installed",
     "open_session",
     "preload",
+    "problem_of_error",
+    "problem_of_text",
+    "problem_of_turn",
     "read_transcript",
     "render",
     "resolve",
