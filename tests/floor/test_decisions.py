@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tapeout.config import CheckConfig, FloorConfig
 from tapeout.floor import policy
+from tapeout.floor.cuts import CutKind
 from tapeout.floor.dispatch import MAX_FAILURES, Snapshot, plan_dispatch
 from tapeout.floor.prompt import Assignment, clip, first_prompt, no_change_prompt, refinement_prompt
 from tapeout.floor.report import give_up_report
@@ -155,6 +156,15 @@ def test_no_issue_is_attempted_for_ever(kinds: Sequence[Outcome]) -> None:
             break
         earlier.append(attempt(f"a-{len(earlier)}", outcome=decision.outcome))
     assert len(earlier) <= LIMITS.sessions + LIMITS.interruptions
+
+
+@given(st.sampled_from(sorted(policy.OUTCOME_OF_CUT)), st.sampled_from(["failed", "landed", "conflict", "stopped"]))
+def test_what_is_landed_or_unwanted_stays_so_whatever_cut_the_session(kind: CutKind, decided: Outcome) -> None:
+    verdict = policy.EndAttempt(decided, "by the gate")
+    stands = decided in ("landed", "stopped") or kind == "context"
+    assert policy.after_cut_turn(kind, verdict) == (verdict if stands else None)
+    assert policy.after_cut_turn(kind, policy.Refine()) is None
+    assert policy.after_cut_turn(kind, None) is None
 
 
 def test_cut_off_work_is_resumed_and_failed_work_is_not() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,6 +146,21 @@ async def test_what_is_told_comes_with_the_next_prompt_once() -> None:
     assert agent.prompts == ["Try another way.\n\nfirst", "second"]
     supervisor.turn_ended(TurnFacts(1, "c" * 40, "t" * 40, changed=False))
     assert supervisor.cut is None
+
+
+@pytest.mark.anyio
+async def test_while_a_verdict_is_awaited_only_what_is_new_and_counts_for_more_ends_the_wait() -> None:
+    supervisor, _ = watch(Agent(_ends))
+    supervisor.take(STOP)
+    person = Cut("person", "a person wants it back")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(supervisor.watch_between_turns)
+        await anyio.lowlevel.checkpoint()
+        supervisor.take(Cut("provider", "overloaded"))
+        await anyio.lowlevel.checkpoint()
+        assert supervisor.cut == STOP
+        supervisor.take(person)
+    assert supervisor.cut == person
 
 
 CUTS = st.builds(Cut, st.sampled_from(SEVERITY), st.text(max_size=3), hard=st.booleans())

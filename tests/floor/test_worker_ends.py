@@ -15,12 +15,12 @@ from tests.floor.test_kills import half, wait_for
 
 PLAY = """
 import os, signal, sys
-from tapeout.floor import worker
+from tapeout.floor import turns, worker
 where, *arguments = sys.argv[1:]
 def point(name):
     if name == where:
         os.kill(os.getpid(), signal.SIGTERM)
-worker.point = point
+worker.point = turns.point = point
 worker.main(*arguments)
 """
 """A worker that is asked to stop exactly when it passes a point."""

@@ -9,33 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tapeout.agents import Update
-from tapeout.floor.cuts import SEVERITY, CutKind
+from tapeout.floor.cuts import SEVERITY, Answer, Cut, CutKind, Tell, first_cut
 
-
-@dataclass(frozen=True)
-class Tell:
-    """Say something to the agent, once, at the start of its next turn."""
-
-    text: str
-    evidence: str
-    """What was seen, one line, for people and the record."""
-
-
-@dataclass(frozen=True)
-class Cut:
-    """End the session."""
-
-    kind: CutKind
-    evidence: str
-    """What was seen, one line: for people, the record and the next session."""
-    grace: float = 0.0
-    """Seconds that the running turn may still take to end by itself before it is cancelled."""
-    hard: bool = False
-    """Kill the agent at once instead of asking it to end its turn."""
-
-
-Answer = Tell | Cut | None
-"""What a guard says to what it is told."""
+__all__ = ["SEVERITY", "Answer", "Cut", "CutKind", "Guard", "Quiet", "Tell", "TurnFacts", "first_cut"]
 
 
 @dataclass(frozen=True)
@@ -103,9 +79,3 @@ class Quiet:
     def tick(self, now: float) -> Answer:
         """Nothing to say."""
         return None
-
-
-def first_cut(one: Cut | None, other: Cut | None) -> Cut | None:
-    """The cut that counts of two: a hard one, then by kind, then the earlier one."""
-    found = [cut for cut in (one, other) if cut is not None]
-    return min(found, key=lambda cut: (not cut.hard, SEVERITY.index(cut.kind)), default=None)

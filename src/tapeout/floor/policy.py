@@ -25,6 +25,9 @@ OUTCOME_OF_CUT: Mapping[CutKind, Outcome] = {
 }
 """How an attempt ends that was cut. Only a spiral is the work's failure."""
 
+WAITS_FOR_VERDICT: tuple[CutKind, ...] = ("context",)
+"""Cuts that let a change which was submitted be decided on first: if it lands, no session has to go on."""
+
 RESUMED: tuple[Outcome, ...] = ("interrupted", "stopped", "handoff", "unavailable", "over-budget")
 """Outcomes after which the next attempt goes on from the saved work."""
 
@@ -105,6 +108,18 @@ def after_cut(
             give_up = _limit("reached a budget", "over-budget", evidence, earlier, limits.sessions)
             return EndAttempt(outcome, evidence, give_up)
     return EndAttempt(outcome, evidence)
+
+
+def after_cut_turn(kind: CutKind, decided: Refine | EndAttempt | None) -> EndAttempt | None:
+    """What the verdict on a turn says in spite of a cut; None if the cut decides (`after_cut`).
+
+    Args:
+        decided: what would follow the verdict if nobody had cut; None if there was none.
+    """
+    if not isinstance(decided, EndAttempt):
+        return None
+    over = decided.outcome in ("landed", "stopped")  # whatever a guard saw, there is nothing left to do
+    return decided if over or kind in WAITS_FOR_VERDICT else None
 
 
 def after_conflict(paths: Sequence[str], earlier: Sequence[Attempt], limits: FloorConfig) -> EndAttempt:

@@ -9,7 +9,7 @@ from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
 from tapeout.config import FloorConfig
 from tapeout.floor import policy
-from tapeout.floor.worker import save_work, target_config, write_report
+from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.tracker import Tracker
 from tapeout.workspaces import ATTEMPT_VARIABLE
 

@@ -90,8 +90,10 @@ class Supervisor:
             self.take(guard.turn_ended(facts, now))
 
     async def watch_between_turns(self) -> None:
-        """Let the guards tick while no turn runs; returns when one of them wants the session to end."""
-        while self._cut is None:
+        """Let the guards tick while no turn runs; returns when one of them wants the session to end, or for a reason
+        that counts for more than the one known before."""
+        before = self._cut
+        while self._cut is before:
             await self._next_tick()
 
     async def _watch(self, session: agents.Session, scope: anyio.CancelScope) -> None:

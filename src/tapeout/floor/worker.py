@@ -1,7 +1,7 @@
 """A worker: the process that owns one attempt, from claim to the end, and reports to the tracker only.
 
-It claims the issue, makes a workspace, starts the agent, prompts it, submits what git holds after each turn, waits for
-the verdict and lets the same session refine. What the agent says is kept in the transcript and believed nowhere.
+It claims the issue, makes a workspace, starts the agent and holds the session (`turns`), saves the work (`saving`) and
+ends the attempt. What the agent says is kept in the transcript and believed nowhere.
 
 What may go wrong: the agent dies or hangs (the attempt ends as interrupted, its work is saved, the next one goes on
 from there); the lease is lost to somebody else (the worker saves the work and writes nothing more: the floor's salvage
@@ -13,14 +13,14 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 
 import anyio
 import anyio.abc
 import anyio.to_thread
 
-from tapeout import agents, gate, workspaces
+from tapeout import agents, workspaces
 from tapeout.base import processes
 from tapeout.base.errors import Conflict, TapeoutError, UsageError, cause_of
 from tapeout.base.faults import point
@@ -29,23 +29,16 @@ from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompt, sharing
 from tapeout.floor.guarding import Watched, guards_for
-from tapeout.floor.guards import TurnFacts
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.progress import Progress
-from tapeout.floor.report import give_up_report
+from tapeout.floor.saving import changes_by_attempt, save_work, target_config, write_report
 from tapeout.floor.supervision import Supervisor
+from tapeout.floor.turns import CLOSED, Conversation, Engagement
 from tapeout.tracker import Tracker
-from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease
+from tapeout.tracker.model import Attempt, Lease
 
 RENEWALS = 3
 """How often a lease is renewed in the time that it lives: two may fail."""
-
-CLOSED = policy.EndAttempt("stopped", "the issue was closed meanwhile")
-
-MAX_LOOK_SECONDS = 10.0
-"""A verdict is looked for when the bell rings, and at the latest after this time."""
-
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -156,7 +149,9 @@ class Worker:
         """From an empty workspace to a decision; agents' failures become decisions too."""
         try:
             async with self._session() as (session, workspace):
-                return await self._turns(session, workspace)
+                return await Conversation(self._engagement(), session, workspace).run(
+                    prompt.first_prompt(self._assignment())
+                )
         except (TapeoutError, OSError, ExceptionGroup) as error:
             return self._after_error(cause_of(error))
 
@@ -166,6 +161,9 @@ class Worker:
             return policy.EndAttempt("interrupted", error.message)
         if self._tracker.issue(self._lease.issue).status == "closed":
             return CLOSED
+        cut = self._supervisor.cut
+        if cut is not None:  # the agent did not survive being stopped
+            return policy.after_cut(cut.kind, cut.evidence, self._earlier, self._limits)
         reason = _one_line(error)
         self._progress.failed(reason)
         return policy.after_interruption(reason, self._earlier, self._limits)
@@ -209,6 +207,18 @@ class Worker:
         watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config)
         return Supervisor(guards_for(watched), note=self._progress.supervised, show=self._progress.update)
 
+    def _engagement(self) -> Engagement:
+        return Engagement(
+            paths=self._paths,
+            tracker=self._tracker,
+            lease=self._lease,
+            attempt=self._attempt,
+            earlier=tuple(self._earlier),
+            limits=self._limits,
+            progress=self._progress,
+            supervisor=self._supervisor,
+        )
+
     def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
         settings = workspaces.Settings(
             attempt=self._id,
@@ -221,65 +231,6 @@ class Worker:
             port_count=ports.count,
         )
         return workspaces.environment(os.environ, settings)
-
-    async def _turns(self, session: agents.Session, workspace: workspaces.Workspace) -> policy.EndAttempt:
-        """Prompt, submit, wait for the verdict; again while the policy says to refine."""
-        text = prompt.first_prompt(self._assignment())
-        rounds = 0
-        while True:
-            rounds += 1
-            self._progress.prompted(rounds)
-            point("worker.prompted")
-            with anyio.move_on_after(self._limits.turn_timeout) as turn:
-                await self._supervisor.turn(session, text)
-            if turn.cancelled_caught:
-                reason = f"the turn took longer than {self._limits.turn_timeout:.0f} s"
-                return policy.after_interruption(reason, self._earlier, self._limits)
-            pulled = await self._pull(workspace)
-            change = await self._verdict_on(pulled) if pulled.changed else None
-            self._supervisor.turn_ended(turn_facts(rounds, pulled, change))
-            if self._supervisor.cut is not None:
-                return policy.after_interruption(self._supervisor.cut.evidence, self._earlier, self._limits)
-            decision = self._decide(change, rounds)
-            if isinstance(decision, policy.EndAttempt):
-                return decision
-            if change is not None and change.verdict is not None:
-                text = prompt.refinement_prompt(change.verdict, rounds, self._limits.refine_rounds)
-            else:
-                text = prompt.no_change_prompt()
-
-    def _decide(self, change: Change | None, rounds: int) -> policy.Refine | policy.EndAttempt:
-        """What follows a turn; `change` is None when it left nothing to submit."""
-        if change is None:
-            return policy.after_failure("the turn ended without a change", rounds, self._earlier, self._limits)
-        if change.state == "landed":
-            return policy.EndAttempt("landed", "landed")
-        if change.state == "withdrawn":
-            return CLOSED
-        verdict = change.verdict or {}
-        if change.state == "conflict":
-            return policy.after_conflict(verdict.get("paths", ()), self._earlier, self._limits)
-        return policy.after_failure(str(verdict.get("reason")), rounds, self._earlier, self._limits)
-
-    async def _pull(self, workspace: workspaces.Workspace) -> workspaces.Pulled:
-        """Bring the turn's work to the hub."""
-        pulled = await anyio.to_thread.run_sync(workspaces.pull, workspace)
-        self._progress.pulled(pulled.commit)
-        point("worker.pulled")
-        return pulled
-
-    async def _verdict_on(self, pulled: workspaces.Pulled) -> Change:
-        """Submit a commit and wait until the gate has decided on it."""
-        with Doorbell(self._paths.bells) as bell:
-            change = self._tracker.submit(self._lease, self._id, commit=pulled.commit, base=pulled.base)
-            point("worker.submitted")
-            self._progress.waiting()
-            while change.state in OPEN_CHANGE_STATES:
-                with anyio.move_on_after(MAX_LOOK_SECONDS):
-                    await anyio.wait_readable(bell)
-                bell.clear()
-                change = self._tracker.change(change.id)
-            return change
 
     def _assignment(self) -> prompt.Assignment:
         issue = self._tracker.issue(self._lease.issue)
@@ -308,57 +259,9 @@ class Worker:
         )
 
 
-def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) -> TurnFacts:
-    """What a turn came to; `change` is None when it left nothing to submit."""
-    verdict = (change.verdict if change is not None else None) or {}
-    refused = bool(verdict) and not verdict.get("passed")
-    findings = tuple((one["check"], one["reason"], one.get("excerpt", "")) for one in verdict.get("findings", ()))
-    return TurnFacts(
-        round=rounds,
-        commit=pulled.commit,
-        tree=pulled.tree,
-        changed=pulled.changed,
-        reason=str(verdict.get("reason", "")) if refused else "",
-        findings=findings if refused else (),
-    )
-
-
 def _one_line(error: Exception) -> str:
     if isinstance(error, TapeoutError):
         return error.message
     if isinstance(error, OSError):
         return f"{error.filename or 'the machine'}: {error.strerror or error}"
     raise error
-
-
-def save_work(paths: StatePaths, attempt: str) -> str | None:
-    """Bring all that the workspace holds to the hub and remove it; the commit that the attempt's work ends at."""
-    workspaces.remove(paths, attempt)
-    return resolve(open_bare(paths.hub), f"refs/tapeout/attempts/{attempt}")
-
-
-def write_report(tracker: Tracker, attempt: str, decision: policy.EndAttempt, head: str | None) -> None:
-    """Comment on the issue, for a person, why no agent goes on and what was tried."""
-    issue = tracker.issue(tracker.attempt(attempt).issue)
-    counted = [
-        one if one.id != attempt else one._replace(outcome=decision.outcome, detail=decision.detail, head=head)
-        for one in tracker.budget_attempts(issue.id)
-    ]
-    changes = changes_by_attempt(tracker.all_changes(issue.id))
-    tracker.comment(issue.id, give_up_report(issue, decision.give_up or "", counted, changes))
-
-
-def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:
-    """Attempt id to its changes, in order of submission."""
-    found: dict[str, list[Change]] = {}
-    for change in sorted(changes, key=lambda one: one.submitted_at):
-        found.setdefault(change.attempt, []).append(change)
-    return found
-
-
-def target_config(paths: StatePaths, branch: str) -> Config:
-    """What `tapeout.toml` says at the tip of the target branch in the hub."""
-    hub = open_bare(paths.hub)
-    commit = resolve(hub, f"refs/heads/{branch}")
-    assert commit is not None
-    return gate.load_config(hub, commit)

@@ -1,0 +1,45 @@
+"""How an attempt's work is kept when it ends, and what a person is told when no agent goes on."""
+
+from collections.abc import Sequence
+
+from tapeout import gate, workspaces
+from tapeout.base.git import open_bare, resolve
+from tapeout.base.paths import StatePaths
+from tapeout.config import Config
+from tapeout.floor import policy
+from tapeout.floor.report import give_up_report
+from tapeout.tracker import Tracker
+from tapeout.tracker.model import Change
+
+
+def save_work(paths: StatePaths, attempt: str) -> str | None:
+    """Bring all that the workspace holds to the hub and remove it; the commit that the attempt's work ends at."""
+    workspaces.remove(paths, attempt)
+    return resolve(open_bare(paths.hub), f"refs/tapeout/attempts/{attempt}")
+
+
+def write_report(tracker: Tracker, attempt: str, decision: policy.EndAttempt, head: str | None) -> None:
+    """Comment on the issue, for a person, why no agent goes on and what was tried."""
+    issue = tracker.issue(tracker.attempt(attempt).issue)
+    counted = [
+        one if one.id != attempt else one._replace(outcome=decision.outcome, detail=decision.detail, head=head)
+        for one in tracker.budget_attempts(issue.id)
+    ]
+    changes = changes_by_attempt(tracker.all_changes(issue.id))
+    tracker.comment(issue.id, give_up_report(issue, decision.give_up or "", counted, changes))
+
+
+def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Attempt id to its changes, in order of submission."""
+    found: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda one: one.submitted_at):
+        found.setdefault(change.attempt, []).append(change)
+    return found
+
+
+def target_config(paths: StatePaths, branch: str) -> Config:
+    """What `tapeout.toml` says at the tip of the target branch in the hub."""
+    hub = open_bare(paths.hub)
+    commit = resolve(hub, f"refs/heads/{branch}")
+    assert commit is not None
+    return gate.load_config(hub, commit)

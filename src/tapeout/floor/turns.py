@@ -1,0 +1,162 @@
+"""The turns of one session: prompt, submit what git holds, wait for the verdict, let the session refine.
+
+What may go wrong: the agent dies or speaks rubbish (`AgentError`); a turn takes too long; a guard wants the session to
+end, in a turn or while the verdict is awaited; the lease is lost (`Conflict`).
+"""
+
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from tapeout import agents, workspaces
+from tapeout.base.faults import point
+from tapeout.base.paths import StatePaths
+from tapeout.config import FloorConfig
+from tapeout.floor import policy, prompt
+from tapeout.floor.guards import TurnFacts
+from tapeout.floor.progress import Progress
+from tapeout.floor.supervision import Supervisor
+from tapeout.tracker import Tracker
+from tapeout.tracker.doorbell import Doorbell
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, Change, Lease
+
+CLOSED = policy.EndAttempt("stopped", "the issue was closed meanwhile")
+
+MAX_LOOK_SECONDS = 10.0
+"""A verdict is looked for when the bell rings, and at the latest after this time."""
+
+
+@dataclass(frozen=True)
+class Engagement:
+    """Whose turns they are, and under which rules."""
+
+    paths: StatePaths
+    tracker: Tracker
+    lease: Lease
+    """As it was granted: renewals change its expiry only."""
+    attempt: Attempt
+    earlier: tuple[Attempt, ...]
+    """The issue's attempts before this one that count against its budget."""
+    limits: FloorConfig
+    progress: Progress
+    supervisor: Supervisor
+
+
+class Conversation:
+    """The turns of one session."""
+
+    def __init__(self, engagement: Engagement, session: agents.Session, workspace: workspaces.Workspace) -> None:
+        self._on = engagement
+        self._session = session
+        self._workspace = workspace
+
+    async def run(self, text: str) -> policy.EndAttempt:
+        """From the first prompt to a decision.
+
+        Raises:
+            AgentError: the agent died, spoke rubbish, or answered with an error.
+            Conflict: the lease was lost.
+        """
+        on, rounds = self._on, 0
+        while True:
+            rounds += 1
+            on.progress.prompted(rounds)
+            point("worker.prompted")
+            result = None
+            with anyio.move_on_after(on.limits.turn_timeout) as turn:
+                result = await on.supervisor.turn(self._session, text)
+            if turn.cancelled_caught:
+                reason = f"the turn took longer than {on.limits.turn_timeout:.0f} s"
+                return policy.after_interruption(reason, on.earlier, on.limits)
+            decision, change = await self._judge(result, rounds)
+            if isinstance(decision, policy.EndAttempt):
+                return decision
+            if change is not None and change.verdict is not None:
+                text = prompt.refinement_prompt(change.verdict, rounds, on.limits.refine_rounds)
+            else:
+                text = prompt.no_change_prompt()
+
+    async def _judge(
+        self, result: agents.TurnResult | None, rounds: int
+    ) -> tuple[policy.Refine | policy.EndAttempt, Change | None]:
+        """What follows a turn, and the change that was decided on, if there was one.
+
+        Work of a turn that was broken off is not submitted: it is not what the agent meant to hand in.
+        """
+        on = self._on
+        pulled = await self._pull()
+        whole = result is not None and result.stop_reason != "cancelled"
+        change = await self._verdict_on(pulled) if pulled.changed and whole else None
+        on.supervisor.turn_ended(turn_facts(rounds, pulled, change))
+        cut = on.supervisor.cut
+        if cut is None:
+            return self._decide(change, rounds), change
+        decided = self._decide(change, rounds) if change is not None else None
+        ended = policy.after_cut_turn(cut.kind, decided)
+        return ended or policy.after_cut(cut.kind, cut.evidence, on.earlier, on.limits), change
+
+    def _decide(self, change: Change | None, rounds: int) -> policy.Refine | policy.EndAttempt:
+        """What follows a turn that nobody cut; `change` is None when it left nothing to submit."""
+        on = self._on
+        if change is None:
+            return policy.after_failure("the turn ended without a change", rounds, on.earlier, on.limits)
+        if change.state == "landed":
+            return policy.EndAttempt("landed", "landed")
+        if change.state == "withdrawn":
+            return CLOSED
+        verdict = change.verdict or {}
+        if change.state == "conflict":
+            return policy.after_conflict(verdict.get("paths", ()), on.earlier, on.limits)
+        return policy.after_failure(str(verdict.get("reason")), rounds, on.earlier, on.limits)
+
+    async def _pull(self) -> workspaces.Pulled:
+        """Bring the turn's work to the hub."""
+        pulled = await anyio.to_thread.run_sync(workspaces.pull, self._workspace)
+        self._on.progress.pulled(pulled.commit)
+        point("worker.pulled")
+        return pulled
+
+    async def _verdict_on(self, pulled: workspaces.Pulled) -> Change | None:
+        """Submit a commit and wait until the gate has decided on it; None if a guard does not want to wait for that.
+        The change is in the queue then, and may still land."""
+        on = self._on
+        with Doorbell(on.paths.bells) as bell:
+            change = on.tracker.submit(on.lease, on.attempt.id, commit=pulled.commit, base=pulled.base)
+            point("worker.submitted")
+            on.progress.waiting()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_waiting, tasks.cancel_scope)
+                while change.state in OPEN_CHANGE_STATES:
+                    with anyio.move_on_after(MAX_LOOK_SECONDS):
+                        await anyio.wait_readable(bell)
+                    bell.clear()
+                    change = on.tracker.change(change.id)
+                tasks.cancel_scope.cancel()
+        return change if change.state not in OPEN_CHANGE_STATES else None
+
+    async def _stop_waiting(self, scope: anyio.CancelScope) -> None:
+        """End the wait for a verdict when a guard does not allow it. That a context is full does not matter to it."""
+        while True:
+            await self._on.supervisor.watch_between_turns()
+            cut = self._on.supervisor.cut
+            if cut is not None and cut.hard:
+                await self._session.close()
+            if cut is not None and cut.kind not in policy.WAITS_FOR_VERDICT:
+                scope.cancel()
+                return
+
+
+def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) -> TurnFacts:
+    """What a turn came to; `change` is None when it left nothing to submit."""
+    verdict = (change.verdict if change is not None else None) or {}
+    refused = bool(verdict) and not verdict.get("passed")
+    findings = tuple((one["check"], one["reason"], one.get("excerpt", "")) for one in verdict.get("findings", ()))
+    return TurnFacts(
+        round=rounds,
+        commit=pulled.commit,
+        tree=pulled.tree,
+        changed=pulled.changed,
+        reason=str(verdict.get("reason", "")) if refused else "",
+        findings=findings if refused else (),
+    )
