@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.config import CheckConfig, FloorConfig
+from tapeout.config import FloorConfig
 from tapeout.floor import policy
 from tapeout.floor.cuts import CutKind
 from tapeout.floor.dispatch import MAX_FAILURES, Snapshot, plan_dispatch
-from tapeout.floor.prompt import Assignment, clip, first_prompt, no_change_prompt, refinement_prompt
 from tapeout.floor.report import give_up_report
 from tapeout.floor.status import outcome_of
 from tapeout.tracker.model import Attempt, Change, Issue, Outcome
@@ -21,8 +20,16 @@ LIMITS = FloorConfig()
 
 def issue(identity: str = "i1", **fields: object) -> Issue:
     values = dict.fromkeys(Issue._fields)
-    values |= {"id": identity, "title": f"Title of {identity}", "body": "", "acceptance": "", "type": "task"}
-    values |= {"priority": 2, "status": "open", "labels": (), "scope": (), "created_at": 1.0, "updated_at": 1.0}
+    values |= {"id": identity, "title": f"Title of {identity}", "body": "", "acceptance": "", "design": ""}
+    values |= {
+        "type": "task",
+        "priority": 2,
+        "status": "open",
+        "labels": (),
+        "scope": (),
+        "created_at": 1.0,
+        "updated_at": 1.0,
+    }
     values |= {"open_blockers": 0, "lease_token": 0, **fields}
     return Issue(**values)  # type: ignore[arg-type]
 
@@ -184,60 +191,6 @@ def test_an_attempt_without_work_neither_is_resumed_nor_hides_the_work_before_it
     assert policy.resume_from([never_began, did_nothing]) is None
     failed = attempt("a-4", outcome="failed", base="b" * 40, head="e" * 40)
     assert policy.resume_from([saved, failed, did_nothing]) is None
-
-
-def assignment(**fields: object) -> Assignment:
-    checks = (CheckConfig(name="tests", kind="test", run="make test"),)
-    plain = Assignment(issue=issue(), number=1, branch="main", checks=checks)
-    return dataclasses.replace(plain, **fields)  # type: ignore[arg-type]
-
-
-def test_the_first_prompt_has_the_task_the_criteria_the_rules_and_the_checks() -> None:
-    subject = issue(body="Do this.", acceptance="- it works", scope=("src/**",))
-    text = first_prompt(assignment(issue=subject))
-    for part in ("# Title of i1", "Do this.", "- it works", "- src/**", "`make test`", "origin/main"):
-        assert part in text
-    assert "What was tried before" not in text
-
-
-def test_a_later_prompt_tells_what_was_tried_and_how_it_failed() -> None:
-    finding = {"check": "tests", "reason": "1 failed", "excerpt": "E   assert 1 == 2\n```\n"}
-    verdict = {"passed": False, "reason": "tests: 1 failed", "findings": [finding]}
-    tried = attempt(outcome="failed", detail="tests: 1 failed", head="d" * 40)
-    work = assignment(number=2, earlier=[tried], changes={"a-1": [change("c1", "a-1", "failed", verdict=verdict)]})
-    text = first_prompt(work)
-    assert "Attempt 1 by codex: failed. tests: 1 failed" in text
-    assert "assert 1 == 2" in text
-    assert "git show dddddddddddd" in text
-    assert "````" in text, "the excerpt cannot close its own fence"
-
-
-def test_refinements_carry_the_findings() -> None:
-    finding = {"check": "lint", "reason": "exit code 1", "excerpt": "a.py:1: unused"}
-    text = refinement_prompt({"reason": "lint: exit code 1", "findings": [finding]}, 1, 2)
-    assert "refinement 1 of 2" in text
-    assert "a.py:1: unused" in text
-    assert "nothing to check" in no_change_prompt()
-
-
-@given(st.text(max_size=400), st.integers(1, 30))
-def test_clipping_keeps_whole_lines_within_the_budget(text: str, tokens: int) -> None:
-    kept = clip(text, tokens)
-    first = (text.strip().splitlines() or [""])[0]
-    if kept != text.strip() and len(first) >= tokens * 4:
-        assert kept.startswith(first[: tokens * 4] + "\n[")
-    elif kept != text.strip():
-        *lines, note = kept.splitlines()
-        assert note.endswith("more lines left out]")
-        assert lines == text.strip().splitlines()[: len(lines)]
-        assert sum(len(line) + 1 for line in lines) <= tokens * 4
-
-
-def test_a_body_of_one_endless_line_is_not_left_out_whole() -> None:
-    assert (
-        clip("word " * 20 + "\nmore", 5)
-        == "word word word word \n[80 more characters of this line and 1 more lines left out]"
-    )
 
 
 def test_the_report_names_every_attempt_and_what_a_person_can_do() -> None:

@@ -15,9 +15,9 @@ from mcp.client.stdio import stdio_client
 from mcp.types import Implementation
 
 from mcp import ClientSession, StdioServerParameters
+from tapeout.base.tokens import estimate
 from tapeout.mcp.server import described_tools
 from tapeout.mcp.tools import TOOLS
-from tapeout.tracker.prime.tokens import estimate
 from tests.cli.conftest import PROGRAM, Cli
 
 MOST_TOOLS = 10

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.paths import StatePaths
+from tapeout.base.tokens import estimate
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import Issue
 from tapeout.tracker.prime.clipping import block, clip, name, quoted
@@ -29,7 +30,6 @@ from tapeout.tracker.prime.model import (
     Totals,
 )  # fmt: skip
 from tapeout.tracker.prime.primer import MAX_BUDGET, MIN_BUDGET, Primer, compile_primer, rules
-from tapeout.tracker.prime.tokens import estimate
 from tests.tracker.tools import delete_index
 
 NOW = 1_800_000_000.0

@@ -6,6 +6,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
 from tapeout.config.lanes import LaneConfig
+from tapeout.config.prompt import PromptConfig
 from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, parse_duration, parse_size
@@ -21,6 +22,7 @@ __all__ = [
     "Model",
     "PrivilegedConfig",
     "ProjectConfig",
+    "PromptConfig",
     "QueueConfig",
     "TrackerConfig",
     "parse_config",

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from tapeout.base.errors import UsageError
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
 from tapeout.config.lanes import LaneConfig
+from tapeout.config.prompt import PromptConfig
 from tapeout.config.queue import QueueConfig
 from tapeout.config.tables import AgentConfig, FloorConfig, ProjectConfig, TrackerConfig
 from tapeout.config.values import Model, Name
@@ -24,6 +25,7 @@ class Config(Model):
     floor: FloorConfig = FloorConfig()
     gate: GateConfig = GateConfig()
     queue: QueueConfig = QueueConfig()
+    prompt: PromptConfig = PromptConfig()
     tracker: TrackerConfig = TrackerConfig()
     agents: dict[Name, AgentConfig] = Field(default_factory=dict)
     lane: dict[Name, LaneConfig] = Field(default_factory=dict)

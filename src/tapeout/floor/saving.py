@@ -1,15 +1,13 @@
 """How an attempt's work is kept when it ends, and what a person is told when no agent goes on."""
 
-from collections.abc import Sequence
-
 from tapeout import gate, workspaces
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy
+from tapeout.floor.prompting.assignment import changes_by_attempt
 from tapeout.floor.report import give_up_report
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Change
 
 
 def save_work(paths: StatePaths, attempt: str) -> str | None:
@@ -27,14 +25,6 @@ def write_report(tracker: Tracker, attempt: str, decision: policy.EndAttempt, he
     ]
     changes = changes_by_attempt(tracker.all_changes(issue.id))
     tracker.comment(issue.id, give_up_report(issue, decision.give_up or "", counted, changes))
-
-
-def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:
-    """Attempt id to its changes, in order of submission."""
-    found: dict[str, list[Change]] = {}
-    for change in sorted(changes, key=lambda one: one.submitted_at):
-        found.setdefault(change.attempt, []).append(change)
-    return found
 
 
 def target_config(paths: StatePaths, branch: str) -> Config:

@@ -12,8 +12,8 @@ import anyio.to_thread
 from tapeout import agents, workspaces
 from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
-from tapeout.config import FloorConfig
-from tapeout.floor import policy, prompt
+from tapeout.config import FloorConfig, PromptConfig
+from tapeout.floor import policy, prompting
 from tapeout.floor.guards import TurnFacts
 from tapeout.floor.progress import Progress
 from tapeout.floor.supervision import Supervisor
@@ -39,6 +39,7 @@ class Engagement:
     earlier: tuple[Attempt, ...]
     """The issue's attempts before this one that count against its budget."""
     limits: FloorConfig
+    prompts: PromptConfig
     progress: Progress
     supervisor: Supervisor
 
@@ -73,9 +74,9 @@ class Conversation:
             if isinstance(decision, policy.EndAttempt):
                 return decision
             if change is not None and change.verdict is not None:
-                text = prompt.refinement_prompt(change.verdict, rounds, on.limits.refine_rounds)
+                text = prompting.refinement_prompt(change.verdict, rounds, on.limits.refine_rounds, on.prompts)
             else:
-                text = prompt.no_change_prompt()
+                text = prompting.no_change_prompt()
 
     async def _judge(
         self, result: agents.TurnResult | None, rounds: int

@@ -27,11 +27,11 @@ from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
-from tapeout.floor import policy, prompt, sharing
+from tapeout.floor import policy, prompting, sharing
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.progress import Progress
-from tapeout.floor.saving import changes_by_attempt, save_work, target_config, write_report
+from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.floor.supervision import Supervisor
 from tapeout.floor.turns import CLOSED, Conversation, Engagement
 from tapeout.tracker import Tracker
@@ -150,7 +150,7 @@ class Worker:
         try:
             async with self._session() as (session, workspace):
                 return await Conversation(self._engagement(), session, workspace).run(
-                    prompt.first_prompt(self._assignment())
+                    self._first_prompt()
                 )
         except (TapeoutError, OSError, ExceptionGroup) as error:
             return self._after_error(cause_of(error))
@@ -215,6 +215,7 @@ class Worker:
             attempt=self._attempt,
             earlier=tuple(self._earlier),
             limits=self._limits,
+            prompts=self._config.prompt,
             progress=self._progress,
             supervisor=self._supervisor,
         )
@@ -232,18 +233,9 @@ class Worker:
         )
         return workspaces.environment(os.environ, settings)
 
-    def _assignment(self) -> prompt.Assignment:
-        issue = self._tracker.issue(self._lease.issue)
-        return prompt.Assignment(
-            issue=issue,
-            number=self._attempt.number,
-            branch=self._branch,
-            checks=self._config.check,
-            comments=self._tracker.comments(issue.id),
-            earlier=self._earlier,
-            changes=changes_by_attempt(self._tracker.all_changes(issue.id)),
-            resumed=policy.resume_from(self._earlier),
-        )
+    def _first_prompt(self) -> str:
+        work = prompting.read_assignment(self._tracker, self._config, self._branch, self._lease.issue, self._attempt)
+        return prompting.first_prompt(work, self._config.prompt).text
 
     async def _end(self, decision: policy.EndAttempt) -> None:
         """Leave nothing behind but what is in the hub and the tracker."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tapeout.tracker.prime.tokens import estimate
+from tapeout.base.tokens import estimate
 
 ELLIPSIS = "…"
 

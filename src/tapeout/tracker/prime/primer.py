@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.base.moments import utc_minute
+from tapeout.base.tokens import estimate
 from tapeout.tracker.prime.clipping import block, name, quoted
 from tapeout.tracker.prime.model import (
     MANY,
@@ -30,7 +31,6 @@ from tapeout.tracker.prime.model import (
     Note,
     Reader,
 )  # fmt: skip
-from tapeout.tracker.prime.tokens import estimate
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,7 +88,7 @@ def compile_primer(facts: Facts, budget: int = DEFAULT_BUDGET, reader: Reader = 
     """The primer for these facts.
 
     Args:
-        budget: the most estimated tokens (`tapeout.tracker.prime.tokens`) that the text may have.
+        budget: the most estimated tokens (`tapeout.base.tokens`) that the text may have.
 
     Raises:
         UsageError: the budget is not between `MIN_BUDGET` and `MAX_BUDGET`.

@@ -1,0 +1,67 @@
+"""All that goes into the first prompt of a session, and how it is read from the tracker: for a worker and for a person
+who wants to see what a worker would be told, alike."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tapeout.config import CheckConfig, Config
+from tapeout.floor.policy import resume_from
+from tapeout.tracker import Tracker
+from tapeout.tracker.model import Attempt, Change, Comment, Issue
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a session is to do and what is known about it."""
+
+    issue: Issue
+    number: int
+    """Which attempt on the issue this is, from 1."""
+    branch: str
+    checks: Sequence[CheckConfig]
+    comments: Sequence[Comment] = ()
+    earlier: Sequence[Attempt] = ()
+    """Attempts before this one."""
+    changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)
+    """Attempt id to the changes that it submitted."""
+    resumed: Attempt | None = None
+    """The attempt whose saved work is in the workspace."""
+    permissions: Collection[str] = ()
+    """What a person allowed the changes of this issue (`tapeout.tracker.model.PERMISSIONS`)."""
+
+
+def read_assignment(
+    tracker: Tracker, config: Config, branch: str, issue: str, attempt: Attempt | None = None
+) -> Assignment:
+    """What a session on an issue is told.
+
+    Args:
+        config: that of the target branch.
+        branch: the target branch.
+        attempt: the one that begins; None: the one that would begin next.
+
+    Raises:
+        NotFound: there is no such issue.
+    """
+    subject = tracker.issue(issue)
+    earlier = [one for one in tracker.budget_attempts(subject.id) if attempt is None or one.id != attempt.id]
+    number = attempt.number if attempt else 1 + max((one.number for one in tracker.attempts(subject.id)), default=0)
+    return Assignment(
+        issue=subject,
+        number=number,
+        branch=branch,
+        checks=config.check,
+        comments=tracker.comments(subject.id),
+        earlier=earlier,
+        changes=changes_by_attempt(tracker.all_changes(subject.id)),
+        resumed=resume_from(earlier),
+        permissions=tracker.permissions(subject.id),
+    )
+
+
+def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Attempt id to its changes, in order of submission."""
+    found: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda one: one.submitted_at):
+        found.setdefault(change.attempt, []).append(change)
+    return found
