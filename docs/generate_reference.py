@@ -114,6 +114,7 @@ def configuration_page() -> str:
         ("`[gate]`", config.GateConfig),
         ("`[gate.privileged]`", config.PrivilegedConfig),
         ("`[queue]`", config.QueueConfig),
+        ("`[prompt]`", config.PromptConfig),
     )
     parts = [
         _NOTE + "# `tapeout.toml`",

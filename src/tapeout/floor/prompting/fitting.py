@@ -104,10 +104,13 @@ def _choose(pieces: Sequence[_Piece], tokens: int, note: int) -> dict[int, str]:
         elif piece.is_code and note <= room:
             room -= note
         else:
-            if not piece.is_code and room >= SHORTEST_CUT:
-                kept[place] = clip(piece.text, room - 2)
-            break
+            return kept | _cut(place, piece, room)
     return kept
+
+
+def _cut(place: int, piece: _Piece, room: int) -> dict[int, str]:
+    """The first words of a line that is too long, if it is prose and they are worth showing."""
+    return {} if piece.is_code or room < SHORTEST_CUT else {place: clip(piece.text, room - 2)}
 
 
 def _assembled(pieces: Sequence[_Piece], kept: dict[int, str], more: str) -> Iterator[str]:
