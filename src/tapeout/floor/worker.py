@@ -149,9 +149,7 @@ class Worker:
         """From an empty workspace to a decision; agents' failures become decisions too."""
         try:
             async with self._session() as (session, workspace):
-                return await Conversation(self._engagement(), session, workspace).run(
-                    self._first_prompt()
-                )
+                return await Conversation(self._engagement(), session, workspace).run(self._first_prompt())
         except (TapeoutError, OSError, ExceptionGroup) as error:
             return self._after_error(cause_of(error))
 
