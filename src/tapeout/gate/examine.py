@@ -31,6 +31,9 @@ VERSION_SECONDS = 60.0
 LOOKS_AT_HISTORY = frozenset({"coverage", "size", "scope", "commits", "secrets", "custom"})
 """Kinds that may look at commits and at the base: for them a pass counts for that commit on that base only."""
 
+_OF_NO_CHECK = {"fail_fast", "order"}
+"""Settings of the gate that say which checks run, and when, and change nothing about any of them."""
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -52,7 +55,7 @@ class Examination:
         return key_of(
             variables=check_environment(self.config, "", ""),
             sandbox=sandbox_note(self.config),
-            gate=self.config.gate.model_dump(mode="json"),
+            gate=self.config.gate.model_dump(mode="json", exclude=_OF_NO_CHECK),
             machine=(machine.sysname, machine.machine),
         )
 

@@ -98,7 +98,6 @@ class _Lander:
         self._clashes: set[Clash] = set()
         self._deaths: dict[str, int] = {}
         self._cautious = False
-        self._red_main = RedMain(paths, tracker)
         self._aftermath = Aftermath(paths, repository, tracker)
         self._left_over = False
         self._edits_gate: dict[str, bool] = {}
@@ -111,7 +110,7 @@ class _Lander:
                 self._target = self._look()
                 self._cautious = bool(reconcile(self._paths, self._tracker, self._hub, self._target.main))
                 publish(self._paths, self._repository, self._target.config, self._tracker, quiet=True)
-                self._runs = runs
+                self._runs, self._red_main = runs, RedMain(self._paths, self._tracker, runs)
                 self._measure()
                 self._renew()
                 while self._step(bell):
@@ -148,6 +147,7 @@ class _Lander:
         self._priorities.clear()
         self._edits_gate.clear()
         self._book = Book()
+        self._red_main.forget()
         self._clashes.clear()
 
     def _step(self, bell: Doorbell) -> bool:
@@ -165,26 +165,27 @@ class _Lander:
         if not changes:
             self._aftermath.finish(self._hub, self._target.config)
             return False
-        now = plan(self._situation(changes))
-        if self._perform(now, changes):
+        if self._decide(changes):
             return True
         self._show(changes)
         # What is not urgent is done while gate runs go on.
         if self._aftermath.finish(self._hub, self._target.config):
             self._measure()
-        elif self._book.running():
+        elif self._book.running() or self._red_main.asked():
             self._sweep()
             self._wait(bell)
         return True
 
     def _situation(self, changes: Mapping[str, Change]) -> Situation:
-        config = self._target.config.queue
+        config, asked = self._target.config.queue, self._red_main.asked()
         waiting = tuple(
-            Waiting(one.id, self._priority(one), one.submitted_at, self._must_be_last(one)) for one in changes.values()
+            Waiting(one.id, self._priority(one), one.submitted_at, self._must_be_last(one))
+            for one in changes.values()
+            if one.id not in asked
         )
         return Situation(
             waiting=waiting,
-            slots=1 if self._cautious else slots_of(config),
+            slots=(1 if self._cautious else slots_of(config)) - len(asked),
             pass_rate=self._pass_rate,
             aging=config.aging,
             running=self._book.combinations("running"),
@@ -204,24 +205,32 @@ class _Lander:
             self._edits_gate[change.id] = judges_later_ones(self._hub, self._target.main, change)
         return self._edits_gate[change.id]
 
-    def _perform(self, now: Plan, changes: Mapping[str, Change]) -> bool:
+    def _decide(self, changes: Mapping[str, Change]) -> bool:
         """Whether there is something new to decide upon."""
         try:
-            if now.land is not None:
-                self._land(self._book.trial(now.land, "passed"), changes)
+            answered = self._red_main.answer(self._hub, self._target)
+            if answered is not None:
+                self._record_refusal(*answered)
                 return True
-            if now.refuse is not None:
-                self._refuse(self._book.trial((now.refuse,), "failed"))
-                return True
-            for combination in now.cancel:
-                self._runs.call_off(self._book.forget(combination, "running").run)
-            started = [self._start(combination, changes) for combination in now.start]
-            return not all(started)
+            return self._perform(plan(self._situation(changes)), changes)
         except NotAllowed as error:
             # Withdrawn or closed meanwhile: then it is out of the queue, and nothing is wrong.
             if all(self._tracker.change(one).state in OPEN_CHANGE_STATES for one in changes):
                 raise EnvironmentProblem(error.message) from error
             return True
+
+    def _perform(self, now: Plan, changes: Mapping[str, Change]) -> bool:
+        """As `_decide`."""
+        if now.land is not None:
+            self._land(self._book.trial(now.land, "passed"), changes)
+            return True
+        if now.refuse is not None:
+            self._refuse(self._book.trial((now.refuse,), "failed"))
+            return True
+        for combination in now.cancel:
+            self._runs.call_off(self._book.forget(combination, "running").run)
+        started = [self._start(combination, changes) for combination in now.start]
+        return not all(started)
 
     def _start(self, combination: Combination, changes: Mapping[str, Change]) -> bool:
         """Merge and begin to gate a combination; False if that cannot be, which is new knowledge."""
@@ -282,7 +291,8 @@ class _Lander:
             self._left_over |= self._runs.reap()
             ended = self._runs.ended()
             for run in ended:
-                self._note_end(self._book.of_run(run.pid))
+                if not self._red_main.note_end(run):
+                    self._note_end(self._book.of_run(run.pid))
             bell.clear()
             if ended or {change.id for change in self._tracker.changes()} != known:
                 return
@@ -324,15 +334,24 @@ class _Lander:
             self._book.forget(trial.combination, "failed")
             self._deaths[trial.combination[0]] = 1
             return
-        change, candidate = trial.links[-1].change, trial.links[-1].commit
         self._book.forget(trial.combination, "failed")
         if trial.landed and self._looks_at_the_difference(trial.summary):
             return  # it was judged together with others that have landed since: it is judged alone next
-        refusal = Refusal(self._tracker.change(change), trial.record(self._paths), trial.summary)
-        against = self._red_main.blame(self._hub, self._target, refusal, self._runs)
+        change = self._tracker.change(trial.links[-1].change)
+        refusal = Refusal(change, trial.record(self._paths), trial.summary)
+        if not self._red_main.ask(self._hub, self._target, refusal):
+            self._record_refusal(refusal, refusal.summary)
+
+    def _record_refusal(self, refusal: Refusal, against: dict[str, Any] | None) -> None:
+        """With what is left against the change; None if it is to be judged again."""
         if against is None:
             return
-        self._tracker.record_verdict(change, candidate, against)
+        try:
+            self._tracker.record_verdict(refusal.change.id, refusal.record["candidate"], against)
+        except NotAllowed:
+            if self._tracker.change(refusal.change.id).state in OPEN_CHANGE_STATES:
+                raise
+            return  # withdrawn meanwhile
         point("landing.verdict")
         self._cautious = False
         self._measure()
@@ -391,4 +410,5 @@ class _Lander:
         self._pass_rate = pass_rate(recent.landed, recent.refused)
 
     def _show(self, changes: Mapping[str, Change]) -> None:
-        write_view(self._paths, self._book.view(self._target.main, self._clashes, tuple(changes)))
+        view = self._book.view(self._target.main, self._clashes, tuple(changes))
+        write_view(self._paths, {**view, "asked": self._red_main.asked()})

@@ -141,6 +141,8 @@ def reason(change: str, status: QueueStatus, view: Mapping[str, Any]) -> str:
     if inside:
         shortest = min(inside, key=len)
         return f"gated as main + {' + '.join(shortest)}"
+    if change in view.get("asked", []):
+        return "failed alone; whether the target branch fails by itself is being found out"
     if any(change in one for one in view.get("passed", [])):
         return "passed, waits for a run before it"
     for pair in view.get("clashes", []):

@@ -10,9 +10,9 @@ the bounded summary.
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -141,14 +141,6 @@ class Runs:
         self._going.append(run)
         return run
 
-    def wait_for(self, run: Run) -> dict[str, Any] | Unavailable | None:
-        """Wait until a run ends; returns what it announced, as `Run.answer`. What others say waits in their pipes."""
-        while not _is_over(run):
-            select.select([run.pipe], [], [])
-        self._going.remove(run)
-        _bury(run)
-        return run.answer()
-
     def call_off(self, run: Run) -> None:
         """Ask a run to end; nobody wants its result any more."""
         self._going.remove(run)
@@ -243,12 +235,31 @@ def _settle(parent: int, keep: tuple[int, int]) -> None:
         PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
-    low, high = sorted(keep)
-    os.closerange(3, low)
-    os.closerange(low + 1, high)
-    os.closerange(high + 1, min(os.sysconf("SC_OPEN_MAX"), _MOST_OPEN))
+    # What the lander dropped (a repository is garbage in a cycle) would close its files when it is collected here, by
+    # numbers that are other files by then.
+    gc.freeze()
+    _let_go({*keep, *_packs()})
     become_subreaper()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
+def _let_go(keep: set[int]) -> None:
+    """Close all files but these and the standard streams."""
+    low = 3
+    for kept in sorted({*keep, min(os.sysconf("SC_OPEN_MAX"), _MOST_OPEN)}):
+        os.closerange(low, kept)
+        low = kept + 1
+
+
+def _packs() -> list[int]:
+    """Packs that libgit2 has open: it knows each once in a process, by the number of its file, and reads on from it."""
+    found: list[int] = []
+    with contextlib.suppress(FileNotFoundError):  # a system without /proc
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):  # the list itself
+                if ".pack" in os.path.basename(os.readlink(f"/proc/self/fd/{name}")):
+                    found.append(int(name))
+    return found
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ leaves nothing behind that the next one would not write.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Iterable
@@ -99,6 +100,7 @@ def flush_in_background(paths: StatePaths) -> None:
 
 def _flush_alone(paths: StatePaths) -> None:
     """The background process: holds on to nothing of the command that it comes from."""
+    gc.freeze()  # what that dropped would close files of ours, by their numbers
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

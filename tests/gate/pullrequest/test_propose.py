@@ -39,7 +39,7 @@ def forge(site: Site, monkeypatch: pytest.MonkeyPatch) -> Forge:
 def land(site: Site, name: str, *, title: str = "Do it", text: str = "x\n") -> str:
     change = site.submit({name: text}, title=title)
     site.run()
-    assert site.state(change) == "landed"
+    assert site.state(change) == "landed", site.tracker.queue_stopped()
     return site.main
 
 

@@ -1,6 +1,8 @@
 """A main that fails the gate by itself: no change is blamed for it, and what made it red is found."""
 
+import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from tapeout.base.faults import CRASH_VARIABLE, ONCE_VARIABLE
 from tapeout.floor.status import read_status
 from tapeout.gate.queuestatus import read_queue
 from tapeout.gate.redmain import revert_of
+from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite
 from tests.gate.site import Site, commit_files, commit_tree, git
@@ -210,23 +213,64 @@ def test_a_change_that_fails_more_than_main_is_refused_for_that(make_site: MakeS
 COUNTED = """
 [gate]
 sandbox = "off"
+flaky_reruns = 0
+fail_fast = {fail_fast}
 [[check]]
 name = "unit"
-kind = "test"
+kind = "{kind}"
 run = "echo run >> {here}/runs; test -f bad.txt && exit 1; echo 3 passed"
 """
 
 
-def test_a_green_main_costs_no_run(make_site: MakeSite, tmp_path: Path) -> None:
-    site = make_site("[gate]\nflaky_reruns = 0\nsandbox = 'off'\n" + COUNTED.replace("[gate]\nsandbox = \"off\"\n", "")
-                     .format(here=tmp_path))  # fmt: skip
-    site.submit({"a.txt": "x"})
+@pytest.mark.parametrize(("kind", "fail_fast"), [("test", "false"), ("custom", "true")])
+def test_a_green_main_costs_no_run(make_site: MakeSite, tmp_path: Path, kind: str, fail_fast: str) -> None:
+    """A check of kind `custom` may look at commits, so that its pass counts for the commit that landed, as it did."""
+    site = make_site(COUNTED.format(here=tmp_path, kind=kind, fail_fast=fail_fast))
+    for number in range(3):
+        site.submit({f"{number}.txt": "x"})
     site.run()
     before = len((tmp_path / "runs").read_text().splitlines())
     change = site.submit({"bad.txt": "x"})
     site.run()
     assert site.state(change) == "failed"
     assert len((tmp_path / "runs").read_text().splitlines()) == before + 1, "the change's own"
+
+
+ASKED = """
+[queue]
+slots = 2
+[gate]
+sandbox = "off"
+[[check]]
+name = "unit"
+cacheable = false
+run = "test -f bad.txt && exit 1; ls | grep ^good || cat {here}/fifo"
+"""
+"""On main itself it waits until somebody says more."""
+
+
+@pytest.mark.parametrize("end", ["refused", "withdrawn"])
+def test_others_land_while_it_is_found_out_whether_main_fails_too(
+    make_site: MakeSite, tmp_path: Path, end: str
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    site = make_site(ASKED.format(here=tmp_path))
+    bad = site.submit({"bad.txt": "x"}, priority=0)
+    good = [site.submit({f"good{one}.txt": "x"}) for one in range(2)]
+    job = start_job(site)
+    with Doorbell(site.paths.bells) as bell:
+        deadline = time.monotonic() + 60
+        while any(site.state(one) != "landed" for one in good) and time.monotonic() < deadline:
+            bell.wait(1)
+    assert [site.state(one) for one in (bad, *good)] == ["gating", "landed", "landed"]
+    asked = [row.why for row in read_queue(site.tracker, site.paths).queue if row.change == bad.id]
+    assert asked == ["failed alone; whether the target branch fails by itself is being found out"]
+    if end == "withdrawn":
+        site.tracker.close_issue(bad.issue, "wontfix")
+    (tmp_path / "fifo").write_text("fine\n")
+    assert job.wait() == 0
+    assert site.state(bad) == ("failed" if end == "refused" else "withdrawn")
+    assert site.tracker.queue_stopped() is None
 
 
 FLAKY = """

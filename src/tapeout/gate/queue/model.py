@@ -29,7 +29,7 @@ class Situation:
 
     waiting: Sequence[Waiting]
     slots: int
-    """How many gate runs may go on at once."""
+    """How many gate runs may go on at once; none while others have all slots, which have to let go of them."""
     pass_rate: float
     """How probable it is that a change is good."""
     aging: float

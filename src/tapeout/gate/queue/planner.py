@@ -82,7 +82,7 @@ class _Planner:
 
     def _make_room(self, kept: list[Combination]) -> list[Combination]:
         """Give up a guess if nothing else would seek the culprit, and the longest runs if there are too many."""
-        failing, slots = self._failing, max(self._now.slots, 1)
+        failing, slots = self._failing, max(self._now.slots, 0)
         if failing is not None:
             kept = sorted(kept, key=lambda run: not _begins(run, failing))
             room = slots if kept and _begins(kept[0], failing) else slots - 1
@@ -90,7 +90,7 @@ class _Planner:
         return sorted(kept, key=lambda one: len(one))[:slots] if len(kept) > slots else kept
 
     def _starts(self, kept: Sequence[Combination]) -> list[Combination]:
-        free = max(self._now.slots, 1) - len(kept)
+        free = self._now.slots - len(kept)
         if free <= 0:
             return []
         failing = self._failing

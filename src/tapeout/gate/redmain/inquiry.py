@@ -1,7 +1,7 @@
 """Is main red by itself, and since which commit? Asked in a process of its own, like any gate run.
 
-Main is judged against itself by the checks that the change failed, with what earlier runs found out; only where that
-could be out of date (before somebody is blamed, or when a second change fails alike) everything is run.
+Main is judged by the checks that the change failed, with what earlier runs found out; only where that could be out of
+date (before somebody is blamed, or when a second change fails alike) everything is run.
 """
 
 from collections.abc import Sequence
@@ -112,25 +112,27 @@ class _Inquiry:
         hub began; oldest first."""
         began = {one.commit for one in Trust.of(self._hub).adopted() or () if one.why == "start"}
         chain = [self._question.main]
-        while len(chain) < MOST_COMMITS and chain[-1] not in began and not self._passed_at_landing(chain[-1]):
+        while len(chain) < MOST_COMMITS and chain[-1] not in began and not self._passed_on(chain[-1], self._red):
             below = first_parent(self._hub, chain[-1])
             if below is None or below not in self._hub:
                 break
             chain.append(below)
         return chain[::-1]
 
-    def _passed_at_landing(self, commit: str) -> bool:
+    def _passed_on(self, commit: str, names: Sequence[str]) -> str | None:
+        """The base on which a commit passed these checks when it landed; None if they are not known to have run."""
         record = read_sealed(self._hub, commit)
         if record is None or record["passed"] is not True or record["candidate"] != commit:
-            return False
+            return None
         known = {check["name"]: check for check in record["checks"]}
-        return all(
+        passed = all(
             name in known
             and known[name]["passed"] is True
             and not known[name].get("skipped")
             and known[name].get("command") == recorded_command(self._checks[name])
-            for name in self._red
+            for name in names
         )
+        return str(record["base"]) if passed else None
 
     @cached_property
     def _checks(self) -> dict[str, CheckConfig]:
@@ -151,8 +153,11 @@ class _Inquiry:
         return self._judged_anew[commit]
 
     def _judge(self, commit: str, names: Sequence[str], *, fresh: bool) -> Verdict:
-        """By these checks and what they need, as main configures them; the commit is its own base, so they run whatever
-        they are limited to."""
+        """By these checks and what they need, as main configures them.
+
+        A commit that landed with them is judged as it was then, and need not run again what is known of it. Any other
+        is its own base, so that they run whatever they are limited to.
+        """
         config = self._question.config
         wanted = list(names)
         for name in wanted:
@@ -160,9 +165,9 @@ class _Inquiry:
         checks = tuple(check for check in config.check if check.name in wanted)
         gate = config.gate.model_copy(update={"fail_fast": False})
         only = config.model_copy(update={"check": checks, "gate": gate if config.gate.fail_fast else config.gate})
-        return run_checks(
-            self._paths, Subject(self._paths.hub, commit, commit, self._question.branch), only, fresh=fresh
-        )
+        base = commit if fresh else self._passed_on(commit, wanted) or commit
+        subject = Subject(self._paths.hub, commit, base, self._question.branch)
+        return run_checks(self._paths, subject, only, fresh=fresh)
 
 
 def _facts_of(verdict: Verdict) -> list[Facts]:

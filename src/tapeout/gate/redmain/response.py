@@ -5,6 +5,7 @@ it has done nothing, and whoever comes after it finds the issue, and the revert 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pygit2
@@ -21,7 +22,7 @@ from tapeout.gate.redmain.inquiry import Answer, Question, inquire, landed_as
 from tapeout.gate.redmain.revert import make_revert, revert_of
 from tapeout.gate.redmain.signature import Facts, failed, shape, without
 from tapeout.gate.target import Target
-from tapeout.gate.trials import Runs, Unavailable
+from tapeout.gate.trials import Run, Runs, Unavailable
 from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.commands.redmain import RED_MAIN, Culprit
 from tapeout.tracker.model import Change
@@ -48,12 +49,26 @@ class Refusal(NamedTuple):
     summary: Summary
 
 
+@dataclass
+class Inquiry:
+    """Whether main fails like a change that failed alone on it is being found out."""
+
+    refusal: Refusal
+    ours: tuple[Facts, ...]
+    """How the checks ended that refuse the change."""
+    main: str
+    run: Run
+    is_over: bool = False
+
+
 class RedMain:
     """Keeps changes from being blamed for what main fails by itself. One for each lander."""
 
-    def __init__(self, paths: StatePaths, tracker: Tracker) -> None:
+    def __init__(self, paths: StatePaths, tracker: Tracker, runs: Runs) -> None:
         self._paths = paths
         self._tracker = tracker
+        self._runs = runs
+        self._inquiries: list[Inquiry] = []
         self._flakes: dict[str, int] = {}
         self._reverts: dict[str, bool] = {}
 
@@ -66,31 +81,62 @@ class RedMain:
             self._reverts[change.id] = revert_of(hub, change.commit) is not None
         return self._reverts[change.id]
 
-    def blame(self, hub: pygit2.Repository, target: Target, refusal: Refusal, runs: Runs) -> Summary | None:
-        """What is left against a change that failed alone on main; None if it is to be judged again.
+    def ask(self, hub: pygit2.Repository, target: Target, refusal: Refusal) -> bool:
+        """Begin to find out what is left against a change that failed alone on main; False if it is all there is.
+
+        Raises:
+            EnvironmentProblem: no process can be started.
+        """
+        change, record, summary = refusal
+        ours = failed(record["checks"])
+        if not ours or self._is_revert(hub, change):
+            return False
+        alone = {finding["check"] for finding in summary["findings"]} <= {one["name"] for one in ours}
+        doubted = self._is_asked_alike(target.main, ours) or bool(self._refused_alike(hub, target.main, change, ours))
+        question = Question(target.main, target.branch, target.config, ours, alone, doubted)
+        run = self._runs.start(lambda: inquire(self._paths, question))
+        self._inquiries.append(Inquiry(refusal, ours, target.main, run))
+        return True
+
+    def asked(self) -> list[str]:
+        """Ids of the changes of which it is not known yet."""
+        return [one.refusal.change.id for one in self._inquiries]
+
+    def note_end(self, run: Run) -> bool:
+        """A run has ended; whether it was one of these."""
+        found = [one for one in self._inquiries if one.run is run]
+        for one in found:
+            one.is_over = True
+        return bool(found)
+
+    def answer(self, hub: pygit2.Repository, target: Target) -> tuple[Refusal, Summary | None] | None:
+        """A change of which it is known now, with what is left against it, or None if it is to be judged again; None if
+        there is no such change.
 
         Raises:
             MainIsRed: main fails by itself, and the queue cannot do anything about it.
             GateUnavailable: no verdict on main is possible on this machine now.
         """
-        change, record, summary = refusal
-        ours = failed(record["checks"])
-        if not ours or self._is_revert(hub, change):
-            return summary
-        alike = self._refused_alike(hub, target.main, change, ours)
-        alone = {finding["check"] for finding in summary["findings"]} <= {one["name"] for one in ours}
-        question = Question(target.main, target.branch, target.config, ours, alone, doubted=bool(alike))
-        found = runs.wait_for(runs.start(lambda: inquire(self._paths, question)))
+        inquiry = next((one for one in self._inquiries if one.is_over), None)
+        if inquiry is None:
+            return None
+        self._inquiries.remove(inquiry)
+        found = inquiry.run.answer()
         if isinstance(found, Unavailable):
             raise GateUnavailable(found.message, hint=found.hint)
         answer = Answer(**found) if found is not None else Answer("flaky")  # it was killed, which says nothing
-        return self._respond(hub, target, refusal, answer, alike)
+        return inquiry.refusal, self._respond(hub, target, inquiry, answer)
 
-    def _respond(
-        self, hub: pygit2.Repository, target: Target, refusal: Refusal, answer: Answer, alike: list[str]
-    ) -> Summary | None:
+    def forget(self) -> None:
+        """Nobody wants to know any more: main is another one, or known to be red."""
+        for one in self._inquiries:
+            if not one.is_over:
+                self._runs.call_off(one.run)
+        self._inquiries.clear()
+
+    def _respond(self, hub: pygit2.Repository, target: Target, inquiry: Inquiry, answer: Answer) -> Summary | None:
         point("redmain.known")
-        change, record, summary = refusal
+        change, record, summary = inquiry.refusal
         if answer.cause == "none":
             return summary
         if answer.cause == "more":
@@ -100,7 +146,8 @@ class RedMain:
             found = [(name, name) for name in answer.red]
             file_flaky(self._tracker, found, run=record["run"], tree=record["tree"])
             return summary if self._flakes[change.id] > MOST_FLAKES else None
-        if alike:
+        self.forget()
+        if alike := self._refused_alike(hub, inquiry.main, change, inquiry.ours):
             said = "A change of this issue was refused for what the target branch turned out to fail by itself"
             self._tracker.comment_many(alike, f"{said}: {answer.reason[:_REASON_CHARS]}")
         if answer.cause == "everywhere":
@@ -111,10 +158,14 @@ class RedMain:
         self._report(hub, target, answer)
         return None
 
+    def _is_asked_alike(self, main: str, ours: tuple[Facts, ...]) -> bool:
+        shapes = _shapes_of(ours)
+        return any(one.main == main and shapes & _shapes_of(one.ours) for one in self._inquiries)
+
     def _refused_alike(self, hub: pygit2.Repository, main: str, change: Change, ours: tuple[Facts, ...]) -> list[str]:
         """Other issues whose changes were refused for the same on this main. Then main is run again whatever is known
         of it: something may have changed outside of the repository."""
-        shapes = {(one["name"], shape(one["reason"])) for one in ours}
+        shapes = _shapes_of(ours)
         return sorted(
             {
                 one.issue
@@ -171,6 +222,10 @@ def _revert(hub: pygit2.Repository, target: Target, culprit: str, said: str) -> 
         return (made, target.main), ""
     why = f"later commits changed {', '.join(made.paths)}, too" if isinstance(made, MergeConflict) else made.reason
     return None, f"it cannot be reverted: {why}; mend it on your branch"
+
+
+def _shapes_of(failures: tuple[Facts, ...]) -> set[tuple[str, str]]:
+    return {(one["name"], shape(one["reason"])) for one in failures}
 
 
 def _shapes(verdict: Mapping[str, Any] | None) -> set[tuple[str, str]]:
