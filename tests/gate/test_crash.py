@@ -47,6 +47,22 @@ def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: s
     assert (site.root / "b.txt").exists(), "published"
 
 
+def test_killed_after_main_moved_what_a_person_closes_meanwhile_has_landed(site: Site) -> None:
+    changes = [site.submit({name: "x"}) for name in ("a.txt", "b.txt")]
+    assert start_job(site, **{CRASH_VARIABLE: "landing.moved"}).wait() == -signal.SIGKILL
+    for change in changes:
+        site.tracker.close_issue(change.issue, "wontfix")
+    never = site.submit({"c.txt": "x"})
+    site.tracker.close_issue(never.issue, "wontfix")
+    site.run()
+    assert [site.state(change) for change in (*changes, never)] == ["landed", "landed", "withdrawn"]
+    assert [site.tracker.issue(change.issue).resolution for change in changes] == ["landed", "landed"]
+    site.assert_main_is_validated()
+    before = len(site.tracker.events())
+    site.run()
+    assert len(site.tracker.events()) == before, "once"
+
+
 @pytest.mark.parametrize(
     "step", [f"{step}:2" for step in ("candidate", "gating", "checked", "verdict", "noted", "moved")]
 )

@@ -10,6 +10,9 @@ from tapeout.base.git import signature
 from tapeout.gate.environment import unavailable
 from tapeout.tracker.model import Change, Issue
 
+CHANGE_TRAILER = "Tapeout-Change"
+"""Names in the message of a merge whose it is."""
+
 _SUBJECT_CHARS = 120
 _PATHS = 50
 
@@ -46,7 +49,7 @@ def candidate_message(issue: Issue, change: Change) -> str:
         f"{title} (#{issue.id})\n\n"
         f"Tapeout-Issue: {issue.id}\n"
         f"Tapeout-Attempt: {change.attempt}\n"
-        f"Tapeout-Change: {change.id}\n"
+        f"{CHANGE_TRAILER}: {change.id}\n"
     )
 
 

@@ -1,9 +1,6 @@
 """What the executor starts when changes are queued."""
 
-import signal
-import sys
-from types import FrameType
-
+from tapeout.base.leaving import leave_when_asked
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.gate.lander import run_queue
 from tapeout.gate.runs import wait_unlocked
@@ -17,11 +14,7 @@ def main(state_root: str, repository_root: str, git_dir: str) -> None:
     Raises:
         EnvironmentProblem: the hub or the tracker cannot be used at all.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    leave_when_asked()
     paths = StatePaths(state_root)
     wait_unlocked(paths.queue_lock)
     run_queue(paths, Repository(repository_root, git_dir))
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)

@@ -19,13 +19,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import pygit2
 
 from tapeout.base.errors import EnvironmentProblem, NotFound, TapeoutError, UsageError
 from tapeout.base.faults import point
+from tapeout.base.leaving import leave_when_asked
 from tapeout.base.proctree import PRCTL, become_subreaper, is_alive, start_time
 from tapeout.gate.environment import unavailable
 
@@ -33,7 +34,7 @@ GRACE_SECONDS = 5.0
 """How long a run that is called off may take to end its check's processes."""
 
 REMIND_SECONDS = 1.0
-"""A run that was called off is asked again after this time: Python loses an exit that is raised within a callback."""
+"""A run that was called off and goes on is asked again after this time."""
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 65536
@@ -230,7 +231,7 @@ def _child(work: Work, pipe: int, parent: int, keep: tuple[int, int]) -> NoRetur
 
 def _settle(parent: int, keep: tuple[int, int]) -> None:
     """Become a process of its own: it dies with the lander and holds nothing of it open but the lock on runs."""
-    signal.signal(signal.SIGTERM, _leave)
+    leave_when_asked()
     if PRCTL is not None:
         PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
@@ -260,10 +261,6 @@ def _packs() -> list[int]:
                 if ".pack" in os.path.basename(os.readlink(f"/proc/self/fd/{name}")):
                     found.append(int(name))
     return found
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)
 
 
 def _answer(work: Work) -> dict[str, Any]:
