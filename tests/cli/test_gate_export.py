@@ -57,6 +57,10 @@ def test_export(cli: Cli) -> None:
     log = json.loads(sarif.read_text())
     assert [one["tool"]["driver"]["name"] for one in log["runs"]] == ["words", "hint", "tapeout"]
     assert '<testsuite name="words" tests="1" failures="1"' in junit.read_text()
+    assert json.loads(cli("gate", "export", run, "--sarif", "-").out) == log
+    assert cli("gate", "export", run, "--junit", "-", "--sarif", str(sarif)).out == junit.read_text()
+    for also in (["--junit", "-"], ["--json"]):
+        assert cli("gate", "export", run, "--sarif", "-", *also).code == 2
 
 
 def test_export_of_what_landed(cli: Cli) -> None:

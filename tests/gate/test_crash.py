@@ -47,7 +47,8 @@ def test_killed_after_a_step_the_rerun_lands_it_exactly_once(site: Site, step: s
     assert (site.root / "b.txt").exists(), "published"
 
 
-def test_killed_after_main_moved_what_a_person_closes_meanwhile_has_landed(site: Site) -> None:
+def test_killed_after_main_moved_what_a_person_closes_meanwhile_has_landed(make_site: MakeSite) -> None:
+    site = make_site("[queue]\nslots = 1\n" + CONFIG)  # so that both land in one move
     changes = [site.submit({name: "x"}) for name in ("a.txt", "b.txt")]
     assert start_job(site, **{CRASH_VARIABLE: "landing.moved"}).wait() == -signal.SIGKILL
     for change in changes:

@@ -21,7 +21,7 @@ from tests.gate.site import CONFIG, Site, commit_files, commit_tree, git
 
 
 def test_a_good_change_lands_as_a_merge_with_its_evidence_and_closes_its_issue(site: Site) -> None:
-    change = site.submit({"src/a.py": "A = 1\n"}, title="Add  a\nwith\tstyle")
+    change = site.submit({"src/a.py": "A = 1\n"}, title="Add  a\nwith\tstyle, closes #12")
     site.run()
 
     assert site.state(change) == "landed"
@@ -29,7 +29,7 @@ def test_a_good_change_lands_as_a_merge_with_its_evidence_and_closes_its_issue(s
     assert (issue.status, issue.resolution, issue.landed_commit) == ("closed", "landed", site.main)
     commit = site.hub[site.main].peel(pygit2.Commit)
     assert [str(parent) for parent in commit.parent_ids] == [site.main_at_start, change.commit]
-    assert commit.message.splitlines()[0] == f"Add a with style (#{change.issue})"
+    assert commit.message.splitlines()[0] == f"Add a with style, closes #\u200b12 (#{change.issue})"
     trailers = f"Tapeout-Issue: {change.issue}\nTapeout-Attempt: {change.attempt}\nTapeout-Change: {change.id}\n"
     assert commit.message.endswith(trailers)
     assert commit.author.name == "tapeout"

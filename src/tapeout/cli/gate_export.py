@@ -9,22 +9,25 @@ from tapeout.base.errors import EnvironmentProblem, NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import here
-from tapeout.cli.output import Result
+from tapeout.cli.output import Result, write_raw
 
 if TYPE_CHECKING:
     from tapeout.cli.commands import Describes
+
+STANDARD_OUTPUT = "-"
+"""The file of this name."""
 
 
 def add_export(parser: Describes) -> None:
     """Arguments of `gate export`."""
     parser.add_argument("which", metavar="RUN|COMMIT", help="a gate run, or a commit that landed through one")
-    parser.add_argument("--sarif", metavar="FILE", help="write the findings as SARIF 2.1.0")
-    parser.add_argument("--junit", metavar="FILE", help="write checks and tests as JUnit XML")
+    parser.add_argument("--sarif", metavar="FILE", help="write the findings as SARIF 2.1.0; `-` is standard output")
+    parser.add_argument("--junit", metavar="FILE", help="write checks and tests as JUnit XML; `-` is standard output")
     add_json(parser)
     parser.set_defaults(run=_export)
 
 
-def _export(arguments: argparse.Namespace) -> Result:
+def _export(arguments: argparse.Namespace) -> Result | None:
     import json
 
     from tapeout.gate.reportfile import load_reports
@@ -32,6 +35,9 @@ def _export(arguments: argparse.Namespace) -> Result:
 
     if not arguments.sarif and not arguments.junit:
         raise UsageError("nothing to write", hint="give --sarif FILE, --junit FILE or both")
+    printed = [arguments.sarif, arguments.junit].count(STANDARD_OUTPUT)
+    if printed > 1 or (printed and arguments.json):
+        raise UsageError("only one thing can be written to standard output", hint="name a file for the other")
     evidence = here().paths.evidence
     found = load_reports(evidence, arguments.which) or load_reports(evidence, _run_of(arguments.which))
     if found is None:
@@ -40,6 +46,8 @@ def _export(arguments: argparse.Namespace) -> Result:
         _write(arguments.sarif, json.dumps(to_sarif(found), indent=1) + "\n")
     if arguments.junit:
         _write(arguments.junit, to_junit(found))
+    if printed:
+        return None
     findings = sum(len(check.report.diagnostics) for check in found.checks) + len(found.gate)
     tests = sum(len(check.report.cases) for check in found.checks)
     data = {"run": found.run, "commit": found.commit, "findings": findings, "tests": tests}
@@ -61,6 +69,9 @@ def _run_of(name: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
+    if path == STANDARD_OUTPUT:
+        write_raw(text)
+        return
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -8,6 +8,7 @@ import pygit2
 from tapeout.base.errors import NotFound
 from tapeout.base.git import signature
 from tapeout.gate.environment import unavailable
+from tapeout.gate.harmless import harmless
 from tapeout.tracker.model import Change, Issue
 
 CHANGE_TRAILER = "Tapeout-Change"
@@ -42,11 +43,8 @@ class Refused:
 
 def candidate_message(issue: Issue, change: Change) -> str:
     """Commit message of the merge: what it is about, and trailers that lead back to the tracker."""
-    title = " ".join(issue.title.split())
-    if len(title) > _SUBJECT_CHARS:
-        title = title[: _SUBJECT_CHARS - 1].rstrip() + "…"
     return (
-        f"{title} (#{issue.id})\n\n"
+        f"{harmless(issue.title, _SUBJECT_CHARS)} (#{issue.id})\n\n"
         f"Tapeout-Issue: {issue.id}\n"
         f"Tapeout-Attempt: {change.attempt}\n"
         f"{CHANGE_TRAILER}: {change.id}\n"

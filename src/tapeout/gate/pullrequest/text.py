@@ -1,14 +1,12 @@
-"""Title and description of a pull request. Pure, and of text that nobody vouches for: titles are an agent's or a
-stranger's.
+"""Title and description of a pull request. Pure, and of text that nobody vouches for.
 
-What a forge acts upon is broken by a zero-width space, as other robots do: mentions, references to issues, which
-`closes` would close, addresses, and words that switch off CI. The title matters as much as the description: it becomes
-the message of a squashed commit.
+The title matters as much as the description: it becomes the message of a squashed commit.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from tapeout.gate.harmless import harmless
 
 TITLE_CHARS = 120
 LISTED = 50
@@ -19,12 +17,6 @@ BODY_CHARS = 50_000
 
 _CHECKS = 20
 _NAME_CHARS = 60
-_BREAK = "\u200b"
-_ACTED_UPON = re.compile(
-    r"[@#!~](?=\w)|:(?=//)|\bGH-(?=\d)|\b(?:skip|no)[ -](?=ci\b)|\bci[ -](?=skip\b)|\bskip[ -](?=actions\b|checks\b)"
-    r"|\bactions[ -](?=skip\b)",
-    re.IGNORECASE,
-)
 
 
 class Landed(NamedTuple):
@@ -36,19 +28,13 @@ class Landed(NamedTuple):
     """Its evidence; None for a commit that people put on their branch."""
 
 
-def harmless(text: str, limit: int = TITLE_CHARS) -> str:
-    """One line of at most `limit` characters, without control or invisible characters, that no forge acts upon."""
-    visible = "".join(char if char.isprintable() else " " if char.isspace() else "" for char in text[: 10 * limit])
-    line = _ACTED_UPON.sub(lambda found: f"{found[0]}{_BREAK}", " ".join(visible.split()))
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
 def title_of(landed: Sequence[Landed]) -> str:
     """The title of a pull request, newest change first."""
-    first = harmless(landed[0].title) if landed else ""
+    first = harmless(landed[0].title, TITLE_CHARS) if landed else ""
     if len(landed) < 2:
         return first or "Landed work"
-    return harmless(f"{len(landed)} changes: {'; '.join(harmless(one.title) for one in landed[:3])}")
+    titles = "; ".join(harmless(one.title, TITLE_CHARS) for one in landed[:3])
+    return harmless(f"{len(landed)} changes: {titles}", TITLE_CHARS)
 
 
 def body_of(landed: Sequence[Landed], *, branch: str) -> str:

@@ -13,7 +13,8 @@ from tapeout.gate.reports.model import Diagnostic, Report, TestCase
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 FINGERPRINT = "tapeout/v1"
 
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""XML allows some control characters, and a terminal obeys them."""
 
 
 @dataclass(frozen=True)
