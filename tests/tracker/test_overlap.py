@@ -17,6 +17,7 @@ from tapeout.base.faults import CRASH_VARIABLE
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker, gitlog, rebuild, schema
 from tapeout.tracker.sharing.audit import audit
+from tapeout.tracker.tables import SCHEMA_VERSION
 from tests.tracker.tools import FILES, contents, delete_index, finish, logged, python
 
 
@@ -161,7 +162,7 @@ def test_it_is_also_noticed_by_whoever_comes_next(paths: StatePaths, backup: byt
             ben.check()
     if way == "outdated":
         with sqlite3.connect(paths.tracker_db) as connection:
-            connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION - 1}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
         connection.close()
     if way == "delete":  # and another process makes it again from git, before the outbox is there
         delete_index(paths)

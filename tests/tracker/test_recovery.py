@@ -15,6 +15,7 @@ from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3 as index
 from tapeout.tracker import Draft, Tracker, gitlog, rebuild, schema
+from tapeout.tracker.tables import SCHEMA_VERSION
 from tests.tracker.tools import FILES, contents, delete_index, finish, logged, python
 
 OPENERS = 6
@@ -191,7 +192,7 @@ def test_an_index_of_an_older_version_is_made_again(paths: StatePaths) -> None:
     before = contents(paths)
     with sqlite3.connect(paths.tracker_db) as connection:
         connection.execute("ALTER TABLE issues DROP COLUMN landed_commit")
-        connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION - 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
     connection.close()
     assert len(titles(paths)) == 4
     assert contents(paths) == before
@@ -200,7 +201,7 @@ def test_an_index_of_an_older_version_is_made_again(paths: StatePaths) -> None:
 def test_an_index_of_a_newer_version_is_left_alone(paths: StatePaths) -> None:
     fill(paths, 1)
     with sqlite3.connect(paths.tracker_db) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
     with pytest.raises(EnvironmentProblem, match="schema version") as caught:
         Tracker.open(paths, "ada")
@@ -232,7 +233,7 @@ def test_many_may_open_it_for_the_first_time_at_once(paths: StatePaths, state: s
         delete_index(paths)
     if state == "outdated":
         with sqlite3.connect(paths.tracker_db) as connection:
-            connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION - 1}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
         connection.close()
     openers = []
     for number in range(OPENERS):
