@@ -12,7 +12,7 @@ from tapeout.agents.transcript import Transcript
 from tapeout.agents.updates import Update, Usage
 from tapeout.base.sandbox import UNCONFINED, Confinement
 
-ANSWER_TAIL = 4096
+ANSWER_TAIL = 16 * 1024
 """Characters kept of what an agent said in a turn."""
 
 
@@ -42,7 +42,7 @@ class TurnResult:
     stop_reason: str
     """`end_turn`, `max_tokens`, `max_turn_requests`, `refusal`, `cancelled`, or `error` (a command's exit code)."""
     text: str
-    """The end of what the agent said: the last 4,096 characters."""
+    """The end of what the agent said: the last 16,384 characters."""
     usage: Usage | None
     """The last usage report of the session, if there was any."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from tapeout.base.errors import UsageError
+from tapeout.config.context import problem_of_limits
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
 from tapeout.config.lanes import LaneConfig
 from tapeout.config.prompt import PromptConfig
@@ -38,6 +39,15 @@ class Config(Model):
         if repeated:
             raise ValueError(f"two checks have the name {repeated[0]!r}")
         if problem := problem_of_needs(self.check):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_below_the_ceiling(self) -> "Config":
+        limits: dict[str, float | None] = {"floor.context_limit": self.floor.context_limit}
+        limits |= {f"agents.{name}.context_limit": agent.context_limit for name, agent in self.agents.items()}
+        limits |= {f"lane.{name}.context_limit": lane.context_limit for name, lane in self.lane.items()}
+        if problem := problem_of_limits(self.floor.context_ceiling, limits):
             raise ValueError(problem)
         return self
 

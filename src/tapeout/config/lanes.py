@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tapeout.config.context import Share
 from tapeout.config.values import Model
 from tapeout.tracker.model import ISSUE_TYPES
 
@@ -27,3 +28,7 @@ class LaneConfig(Model):
     paths: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Globs: whatever the issue's scope names has to overlap with one of them. An issue without a scope fits no lane
     that names paths."""
+
+    context_limit: Share | None = None
+    """How full the context of an agent may get, in place of `floor.context_limit`. If the agent has a limit too, the
+    lower holds."""

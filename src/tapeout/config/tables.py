@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tapeout.config.context import Share
 from tapeout.config.values import Model, Name, Seconds
 
 
@@ -47,6 +48,24 @@ class FloorConfig(Model):
     """How many attempts may end through no fault of the work (a killed agent, a merge conflict) before a person is
     asked."""
 
+    context_limit: Share = 0.4
+    """How full the context window of an agent may get, as a part of it. At the limit the session hands over to a fresh
+    one. 0.4 is a convention, not a finding: `tapeout context` shows what your own data says."""
+
+    context_ceiling: Share = 0.6
+    """How full it may get whatever happens: above it the agent is killed, and the handoff is compiled from its work.
+    Agents shorten their context by themselves from about 0.8 on; it has to be well below that."""
+
+    context_grace: Seconds = 30.0
+    """How long a turn that reached the limit may take to end by itself before it is cancelled."""
+
+    handoff_timeout: Seconds = 120.0
+    """How long a session that reached the limit may take to write its handoff."""
+
+    handoffs: Annotated[int, Field(ge=1, le=100)] = 10
+    """How many sessions of an issue may hand over before a person is asked to split it: what does not fit into ten
+    context windows is no single issue. No measurement is behind the number: it only has to be finite."""
+
     lease: Annotated[Seconds, Field(ge=1, le=3600)] = 60.0
     """How long a claim lives without renewal, a second to an hour. It is renewed three times in that time."""
 
@@ -89,3 +108,6 @@ class AgentConfig(Model):
 
     mode: str | None = None
     """ACP session mode to switch to after the session starts."""
+
+    context_limit: Share | None = None
+    """How full its context may get, in place of `floor.context_limit`. If its lane has a limit too, the lower holds."""

@@ -28,6 +28,8 @@ class Cut:
     """Seconds that the running turn may still take to end by itself before it is cancelled."""
     hard: bool = False
     """Kill the agent at once instead of asking it to end its turn."""
+    futile: bool = False
+    """A fresh session would only be cut again: a person has to see to it."""
 
 
 Answer = Tell | Cut | None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tapeout.agents import AgentSpec
 from tapeout.config import Config, LaneConfig
+from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.guards import Guard
 from tapeout.tracker.model import Attempt, Issue
 
@@ -21,6 +22,6 @@ class Watched:
     config: Config
 
 
-def guards_for(watched: Watched) -> list[Guard]:
+def guards_for(watched: Watched, meter: ContextMeter) -> list[Guard]:
     """The guards of a session."""
-    return []
+    return [meter]

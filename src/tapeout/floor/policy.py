@@ -31,9 +31,8 @@ WAITS_FOR_VERDICT: tuple[CutKind, ...] = ("context",)
 RESUMED: tuple[Outcome, ...] = ("interrupted", "stopped", "handoff", "unavailable", "over-budget")
 """Outcomes after which the next attempt goes on from the saved work."""
 
-MOST_HANDOFFS = 10
-"""Sessions that an issue may hand over before a person is asked to split it: what does not fit into ten context windows
-is no single issue. No measurement is behind the number: it only has to be finite."""
+FRUITLESS_HANDOFFS = 2
+"""Sessions in a row that may hand over without having added anything to the work: a third would not, either."""
 
 SPIRALS_AN_AGENT = 2
 """Sessions of one agent that may be cut as spirals: one that knew the dead ends and went in circles again will not
@@ -88,12 +87,14 @@ def after_cut(
     *,
     agent: str = "",
     chain: Sequence[str] = (),
+    fruitless: bool = False,
 ) -> EndAttempt:
     """What follows when a guard ended the session.
 
     Args:
         evidence: what the guard saw, one line.
         earlier: as for `after_failure`; `agent` and `chain`, too.
+        fruitless: the session is known to have added nothing to the work.
     """
     outcome = OUTCOME_OF_CUT[kind]
     match outcome:
@@ -103,7 +104,9 @@ def after_cut(
         case "interrupted":
             return after_interruption(evidence, earlier, limits)
         case "handoff":
-            return EndAttempt(outcome, evidence, _limit("handed over", "handoff", evidence, earlier, MOST_HANDOFFS))
+            give_up = _fruitless_limit(evidence, earlier) if fruitless else None
+            give_up = give_up or _limit("handed over", "handoff", evidence, earlier, limits.handoffs)
+            return EndAttempt(outcome, evidence, give_up)
         case "over-budget":
             give_up = _limit("reached a budget", "over-budget", evidence, earlier, limits.sessions)
             return EndAttempt(outcome, evidence, give_up)
@@ -188,6 +191,24 @@ def _sessions_limit(
 def _faultless_limit(reason: str, earlier: Sequence[Attempt], limits: FloorConfig) -> str | None:
     times = 1 + sum(attempt.outcome in _FAULTLESS for attempt in earlier)
     return f"cut off {_count(times, 'time')}; last: {reason}" if times >= limits.interruptions else None
+
+
+def _fruitless_limit(reason: str, earlier: Sequence[Attempt]) -> str | None:
+    """Why nobody should go on when one more session hands over that added nothing to the work."""
+    times = 1
+    for number in range(len(earlier) - 1, -1, -1):
+        if earlier[number].outcome != "handoff" or not _added_nothing(earlier[number], earlier[:number]):
+            break
+        times += 1
+    if times < FRUITLESS_HANDOFFS:
+        return None
+    return f"{_count(times, 'session')} in a row handed over without adding anything; last: {reason}"
+
+
+def _added_nothing(attempt: Attempt, before: Sequence[Attempt]) -> bool:
+    """Whether an attempt ended where it had started."""
+    resumed = resume_from(before)
+    return attempt.head in (None, attempt.base, resumed.head if resumed is not None else None)
 
 
 def _limit(what: str, outcome: Outcome, reason: str, earlier: Sequence[Attempt], most: int) -> str | None:

@@ -59,6 +59,10 @@ class Progress:
         """The change is in the queue."""
         self._show("waiting for the gate", force=True)
 
+    def handing_over(self) -> None:
+        """The session is asked for a handoff."""
+        self._show("writing a handoff", force=True)
+
     def failed(self, reason: str) -> None:
         """The agent failed."""
         self._show(reason, force=True)

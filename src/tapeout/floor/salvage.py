@@ -9,6 +9,7 @@ from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
 from tapeout.config import FloorConfig
 from tapeout.floor import policy
+from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.tracker import Tracker
 from tapeout.workspaces import ATTEMPT_VARIABLE
@@ -34,6 +35,7 @@ def main(state_root: str, branch: str, attempt: str, by_person: str = "") -> Non
         issue = tracker.issue(dead.issue)
         why = "its worker died" if issue.lease_owner == attempt else "its lease was taken away"
         decision = STOPPED if by_person else policy.after_interruption(why, earlier, _limits(paths, branch))
+        leave_handoff(tracker, paths, attempt, head)
         if decision.give_up and issue.status == "open":
             write_report(tracker, attempt, decision, head)
         tracker.end_dead_attempt(attempt, decision.outcome, decision.detail, head=head, give_up=decision.give_up)

@@ -36,12 +36,18 @@ class Supervisor:
         self._show = show
         self._cut: Cut | None = None
         self._tell: list[Tell] = []
+        self._is_abandoned = False
         self._changed = anyio.Event()
 
     @property
     def cut(self) -> Cut | None:
         """Why the session has to end, if it has to."""
         return self._cut
+
+    @property
+    def can_prompt(self) -> bool:
+        """Whether the session would take another prompt: not if it was left in the middle of a turn."""
+        return not self._is_abandoned and (self._cut is None or not self._cut.hard)
 
     def update(self, update: agents.Update) -> None:
         """The session reported something."""
@@ -81,6 +87,24 @@ class Supervisor:
             tasks.start_soon(self._watch, session, tasks.cancel_scope)
             result = await session.prompt(text)
             tasks.cancel_scope.cancel()
+        self._is_abandoned = result is None
+        return result
+
+    async def last_turn(self, session: agents.Session, prompt: str, seconds: float) -> agents.TurnResult | None:
+        """Give one more prompt to a session that was cut, within a time; None if it did not end its turn in that time,
+        or passed a hard limit.
+
+        Raises:
+            AgentError: the agent died, spoke rubbish, or answered with an error.
+        """
+        result: agents.TurnResult | None = None
+        if not self.can_prompt:
+            return None
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_for_hard, tasks.cancel_scope)
+                result = await session.prompt(prompt)
+                tasks.cancel_scope.cancel()
         return result
 
     def turn_ended(self, facts: TurnFacts) -> None:
@@ -107,6 +131,11 @@ class Supervisor:
         if not self._cut.hard:
             await session.cancel()
             await anyio.sleep(CANCEL_SECONDS)
+        scope.cancel()
+
+    async def _watch_for_hard(self, scope: anyio.CancelScope) -> None:
+        while self._cut is None or not self._cut.hard:
+            await self._next_tick()
         scope.cancel()
 
     async def _next_tick(self) -> None:

@@ -4,17 +4,23 @@ What may go wrong: the agent dies or speaks rubbish (`AgentError`); a turn takes
 end, in a turn or while the verdict is awaited; the lease is lost (`Conflict`).
 """
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import anyio
 import anyio.to_thread
 
 from tapeout import agents, workspaces
+from tapeout.agents import AgentError
 from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
 from tapeout.config import FloorConfig, PromptConfig
 from tapeout.floor import policy, prompting
-from tapeout.floor.guards import TurnFacts
+from tapeout.floor.context.meter import ContextMeter
+from tapeout.floor.context.record import ContextRecord
+from tapeout.floor.guards import Cut, TurnFacts
+from tapeout.floor.handoff import handoff_request
 from tapeout.floor.progress import Progress
 from tapeout.floor.supervision import Supervisor
 from tapeout.tracker import Tracker
@@ -42,6 +48,8 @@ class Engagement:
     prompts: PromptConfig
     progress: Progress
     supervisor: Supervisor
+    meter: ContextMeter
+    record: ContextRecord
 
 
 class Conversation:
@@ -51,6 +59,14 @@ class Conversation:
         self._on = engagement
         self._session = session
         self._workspace = workspace
+        resumed = policy.resume_from(engagement.earlier)
+        self._start = (resumed.head if resumed else None) or workspace.base
+        self._answer = ""
+
+    @property
+    def handoff(self) -> str:
+        """What the agent answered when it was asked for a handoff; empty if it did not."""
+        return self._answer
 
     async def run(self, text: str) -> policy.EndAttempt:
         """From the first prompt to a decision.
@@ -89,13 +105,33 @@ class Conversation:
         pulled = await self._pull()
         whole = result is not None and result.stop_reason != "cancelled"
         change = await self._verdict_on(pulled) if pulled.changed and whole else None
+        if change is not None:
+            on.record.judged(change, on.meter.reading, model=getattr(self._session, "model", ""))
         on.supervisor.turn_ended(turn_facts(rounds, pulled, change))
         cut = on.supervisor.cut
         if cut is None:
             return self._decide(change, rounds), change
         decided = self._decide(change, rounds) if change is not None else None
         ended = policy.after_cut_turn(cut.kind, decided)
-        return ended or policy.after_cut(cut.kind, cut.evidence, on.earlier, on.limits), change
+        if ended is None:
+            fruitless = pulled.commit == self._start
+            ended = cut_off(cut, on.earlier, on.limits, agent=on.attempt.agent, fruitless=fruitless)
+            if ended.outcome == "handoff" and not cut.futile:
+                await self._ask_for_handoff(cut.evidence)
+        return ended, change
+
+    async def _ask_for_handoff(self, why: str) -> None:
+        """Ask the session for a handoff, if its context has room for one. What comes of it is looked at later: the
+        agent may die of it, go on with the work or say nothing."""
+        on = self._on
+        if not on.meter.has_room or not on.supervisor.can_prompt:
+            return
+        point("worker.limit")
+        on.progress.handing_over()
+        with contextlib.suppress(AgentError):
+            result = await on.supervisor.last_turn(self._session, handoff_request(why), on.limits.handoff_timeout)
+            self._answer = result.text if result is not None else ""
+        point("worker.handoff")
 
     def _decide(self, change: Change | None, rounds: int) -> policy.Refine | policy.EndAttempt:
         """What follows a turn that nobody cut; `change` is None when it left nothing to submit."""
@@ -146,6 +182,14 @@ class Conversation:
             if cut is not None and cut.kind not in policy.WAITS_FOR_VERDICT:
                 scope.cancel()
                 return
+
+
+def cut_off(
+    cut: Cut, earlier: Sequence[Attempt], limits: FloorConfig, *, agent: str, fruitless: bool = False
+) -> policy.EndAttempt:
+    """How an attempt ends whose session was cut."""
+    ended = policy.after_cut(cut.kind, cut.evidence, earlier, limits, agent=agent, fruitless=fruitless)
+    return replace(ended, give_up=ended.give_up or cut.evidence) if cut.futile else ended
 
 
 def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) -> TurnFacts:

@@ -28,12 +28,16 @@ from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompting, sharing
+from tapeout.floor.context.limits import limits_for
+from tapeout.floor.context.meter import ContextMeter
+from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.guarding import Watched, guards_for
+from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.progress import Progress
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.floor.supervision import Supervisor
-from tapeout.floor.turns import CLOSED, Conversation, Engagement
+from tapeout.floor.turns import CLOSED, Conversation, Engagement, cut_off
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, Lease
 
@@ -101,6 +105,7 @@ class Worker:
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._supervisor = Supervisor([], note=self._progress.supervised, show=self._progress.update)
+        self._conversation: Conversation | None = None
         self._lost_lease = False
         self._ending = policy.EndAttempt("stopped", "stopped by a person")
 
@@ -149,7 +154,8 @@ class Worker:
         """From an empty workspace to a decision; agents' failures become decisions too."""
         try:
             async with self._session() as (session, workspace):
-                return await Conversation(self._engagement(), session, workspace).run(self._first_prompt())
+                self._conversation = Conversation(self._engagement(), session, workspace)
+                return await self._conversation.run(self._first_prompt())
         except (TapeoutError, OSError, ExceptionGroup) as error:
             return self._after_error(cause_of(error))
 
@@ -161,7 +167,7 @@ class Worker:
             return CLOSED
         cut = self._supervisor.cut
         if cut is not None:  # the agent did not survive being stopped
-            return policy.after_cut(cut.kind, cut.evidence, self._earlier, self._limits)
+            return cut_off(cut, self._earlier, self._limits, agent=self._attempt.agent)
         reason = _one_line(error)
         self._progress.failed(reason)
         return policy.after_interruption(reason, self._earlier, self._limits)
@@ -202,8 +208,16 @@ class Worker:
     def _supervise(self, spec: agents.AgentSpec) -> Supervisor:
         issue = self._tracker.issue(self._lease.issue)
         _, lane = lane_of(issue, self._config)
+        limits = limits_for(spec.name, lane, self._config)
+        self._meter = ContextMeter(limits)
+        self._record = ContextRecord(self._tracker, self._lease, self._attempt, limits)
+        self._record.began()
         watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config)
-        return Supervisor(guards_for(watched), note=self._progress.supervised, show=self._progress.update)
+        return Supervisor(guards_for(watched, self._meter), note=self._progress.supervised, show=self._show)
+
+    def _show(self, update: agents.Update) -> None:
+        self._progress.update(update)
+        self._record.update(update)
 
     def _engagement(self) -> Engagement:
         return Engagement(
@@ -216,6 +230,8 @@ class Worker:
             prompts=self._config.prompt,
             progress=self._progress,
             supervisor=self._supervisor,
+            meter=self._meter,
+            record=self._record,
         )
 
     def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
@@ -242,6 +258,10 @@ class Worker:
         point("worker.saved")
         if self._lost_lease:
             return
+        if decision.outcome in policy.RESUMED:
+            said = self._conversation.handoff if self._conversation is not None else ""
+            leave_handoff(self._tracker, self._paths, self._id, head, said=said, lease=self._lease)
+            point("worker.noted")
         if decision.give_up:
             write_report(self._tracker, self._id, decision, head)
         self._tracker.end_attempt(

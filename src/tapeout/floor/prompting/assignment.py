@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tapeout.config import CheckConfig, Config
-from tapeout.floor.policy import resume_from
+from tapeout.floor.handoff import HANDOFF, Handoff, read_handoff
+from tapeout.floor.policy import RESUMED, resume_from
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, Change, Comment, Issue
 
@@ -26,6 +27,8 @@ class Assignment:
     """Attempt id to the changes that it submitted."""
     resumed: Attempt | None = None
     """The attempt whose saved work is in the workspace."""
+    handoff: Handoff | None = None
+    """What the session before left, if its work goes on."""
     permissions: Collection[str] = ()
     """What a person allowed the changes of this issue (`tapeout.tracker.model.PERMISSIONS`)."""
 
@@ -55,8 +58,20 @@ def read_assignment(
         earlier=earlier,
         changes=changes_by_attempt(tracker.all_changes(subject.id)),
         resumed=resume_from(earlier),
+        handoff=_handoff(tracker, earlier),
         permissions=tracker.permissions(subject.id),
     )
+
+
+def _handoff(tracker: Tracker, earlier: Sequence[Attempt]) -> Handoff | None:
+    """The newest handoff of the attempts that were cut off since the last one that was not."""
+    for attempt in reversed(earlier):
+        if attempt.outcome not in RESUMED:
+            return None
+        handoff = read_handoff(tracker.attempt_notes(attempt.id).get(HANDOFF))
+        if handoff is not None:
+            return handoff
+    return None
 
 
 def changes_by_attempt(changes: Sequence[Change]) -> dict[str, list[Change]]:

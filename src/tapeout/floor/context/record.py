@@ -1,0 +1,89 @@
+"""What is remembered of an attempt's context: its limits while it runs, how full it was at each verdict for ever."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tapeout.agents import Update, Usage
+from tapeout.base.errors import TapeoutError
+from tapeout.floor.context.curve import JudgedContext
+from tapeout.floor.context.limits import ContextLimits
+from tapeout.floor.context.meter import Reading
+from tapeout.tracker import Tracker
+from tapeout.tracker.model import Attempt, AttemptNote, Change, Lease
+
+CONTEXT = "context"
+"""Topic of the note about how full the context may get, and whether what is known of it is an estimate."""
+
+UTILISATION = "utilisation"
+"""Topic of the note about how full the context was when each change was handed in."""
+
+JUDGED = ("landed", "failed")
+"""States of a change on which the gate has spoken. A conflict says nothing of the work."""
+
+
+class ContextRecord:
+    """Writes the notes of one attempt."""
+
+    def __init__(self, tracker: Tracker, lease: Lease, attempt: Attempt, limits: ContextLimits) -> None:
+        self._tracker = tracker
+        self._lease = lease
+        self._attempt = attempt
+        self._limits = limits
+        self._is_estimated: bool | None = None
+        self._verdicts: list[dict[str, Any]] = []
+
+    def began(self) -> None:
+        """The session's limits are known."""
+        self._note(CONTEXT, self._about())
+
+    def update(self, update: Update) -> None:
+        """The session reported something."""
+        estimated = bool(getattr(update, "estimated", False))
+        if isinstance(update, Usage) and estimated != self._is_estimated:
+            self._is_estimated = estimated
+            self._note(CONTEXT, self._about())
+
+    def judged(self, change: Change, reading: Reading | None, *, model: str) -> None:
+        """The gate has decided on a change.
+
+        Args:
+            reading: how full the context was when it was handed in; None if nobody knows.
+            model: empty if nobody says.
+        """
+        if reading is None or reading.window <= 0 or change.state not in JUDGED:
+            return
+        verdict = {
+            "change": change.id,
+            "model": model,
+            "used": reading.used,
+            "window": reading.window,
+            "estimated": reading.estimated,
+            "passed": change.state == "landed",
+        }
+        self._verdicts.append(verdict)
+        self._note(UTILISATION, {"agent": self._attempt.agent, "verdicts": self._verdicts})
+
+    def _about(self) -> dict[str, Any]:
+        return {"limit": self._limits.limit, "ceiling": self._limits.ceiling, "estimated": self._is_estimated}
+
+    def _note(self, topic: str, data: dict[str, Any]) -> None:
+        with contextlib.suppress(TapeoutError):  # a lost lease is noticed elsewhere
+            self._tracker.note_attempt(self._attempt.id, topic, data, lease=self._lease)
+
+
+def judged_contexts(notes: Iterable[AttemptNote]) -> Iterator[JudgedContext]:
+    """The verdicts that notes hold; what another clone wrote in another form is passed over."""
+    for note in notes:
+        verdicts = note.data.get("verdicts")
+        for verdict in verdicts if isinstance(verdicts, list) else []:
+            with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
+                share = float(verdict["used"]) / float(verdict["window"])
+                if 0 <= share < float("inf"):
+                    yield JudgedContext(
+                        agent=str(note.data.get("agent", "")),
+                        model=str(verdict.get("model", "")),
+                        share=share,
+                        passed=verdict["passed"] is True,
+                        estimated=verdict.get("estimated") is True,
+                    )
