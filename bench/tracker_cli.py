@@ -146,6 +146,7 @@ def _rows(ours: list[str], theirs: list[str], mb: str) -> dict[str, Row]:
         "ready all": row(lambda: ["ready", "--limit", "0"], lambda: ["ready"]),
         "list": row(lambda: ["issue", "list"], None),
         "list open": row(lambda: ["issue", "list", "--limit", "0"], lambda: ["list", "--status", "open"]),
+        "digest": row(lambda: ["digest"], None),
         "list all": row(lambda: ["issue", "list", "--status", "all", "--limit", "0"], lambda: ["list"]),
     }
 

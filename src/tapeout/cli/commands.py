@@ -63,6 +63,8 @@ COMMANDS = (
     Command("stale", "stale", "open issues that nothing has happened to for long"),
     Command("stats", "stats", "how many issues of which sort, how old, how fast"),
     Command("prime", "prime", "the plan for a fresh session: goal, work in progress, failures, rules; within a budget"),
+    Command("digest", "digest", "what whoever steers needs to know of everything, in at most 2,000 tokens"),
+    Command("prompt", "prompt", "exactly what the next worker on an issue will be told"),
     Command("mcp", "mcp", "serve the tracker to an MCP client on standard input and output"),
     Command("claim", "claims", "take an issue for yourself"),
     Command("renew", "claims", "hold a claimed issue for longer"),

@@ -9,15 +9,12 @@ from tapeout.agents import Text, ToolCall, Update, Usage
 from tapeout.base.errors import TapeoutError
 from tapeout.floor.guards import Cut, Tell
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Lease
+from tapeout.tracker.model import SUPERVISION, Lease
 
 SHOW_SECONDS = 0.5
 """The live view is written at most this often: an agent streams many updates a second."""
 
 ACTIVITY_LENGTH = 100
-
-SUPERVISION = "supervision"
-"""Topic of the note about what guards asked for."""
 
 
 class Progress:

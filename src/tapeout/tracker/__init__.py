@@ -35,7 +35,7 @@ What is built on that, imported only when it is called:
     query/       the query language and full-text search
     reports/     reasons, graphs, figures
     history/     history, blame, undo
-    prime/       the plan for a fresh session, within a budget of tokens
+    prime/       the plan for a fresh session and the digest for whoever steers, within a budget of tokens
     transfer/    import, export, snapshot
 
 What may go wrong: the index is deleted or damaged (it is made again from git), the disk is full (the write fails as a
@@ -63,8 +63,12 @@ from tapeout.tracker.fields import Draft
 from tapeout.tracker.queries import Counts, Filter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
+    from tapeout.tracker.model import Issue
+    from tapeout.tracker.prime.digest import Digest
+    from tapeout.tracker.prime.digest_facts import FloorNow
     from tapeout.tracker.prime.model import Reader
     from tapeout.tracker.prime.primer import Primer
     from tapeout.tracker.sharing.remote import Remote
@@ -127,6 +131,31 @@ class Tracker(
             identity = None if issue is None else queries.resolve(connection, issue)
             facts = collect(connection, time.time() if now is None else now, identity)
         return compile_primer(facts, budget, Reader() if reader is None else reader)
+
+    def digest(
+        self,
+        budget: int = 2_000,
+        *,
+        now: float | None = None,
+        floor: FloorNow | None = None,
+        lane_of: Callable[[Issue], str] | None = None,
+    ) -> Digest:
+        """What whoever steers needs to know of everything, as text of at most `budget` estimated tokens.
+
+        Args:
+            now: the moment, unix time; default: the clock's.
+            floor: the floor, if one runs.
+            lane_of: names the lane of an issue, where there are lanes.
+
+        Raises:
+            UsageError: the budget is too small or too large.
+        """
+        from tapeout.tracker.prime.digest import compile_digest
+        from tapeout.tracker.prime.digest_facts import collect_digest
+
+        with self._reading() as connection:
+            facts = collect_digest(connection, time.time() if now is None else now, floor, lane_of)
+        return compile_digest(facts, budget)
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:
         """Exchange issues with other clones: see `tapeout.tracker.sharing.sync`."""

@@ -59,6 +59,12 @@ LAST_MOMENT = 253_402_300_799.0
 MAX_ESTIMATE = 10**9
 """Longest estimate, in minutes."""
 
+RED_MAIN = "red-main"
+"""Label of issues that say that the target branch itself fails the gate."""
+
+SUPERVISION = "supervision"
+"""Topic of the note of an attempt about what its supervision told the agent, and why it ended the session."""
+
 MAX_NAME = 200
 """Longest id of an issue, an attempt or a change, in characters."""
 

@@ -24,8 +24,8 @@ from tapeout.gate.redmain.signature import Facts, failed, shape, without
 from tapeout.gate.target import Target
 from tapeout.gate.trials import Run, Runs, Unavailable
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.commands.redmain import RED_MAIN, Culprit
-from tapeout.tracker.model import Change
+from tapeout.tracker.commands.redmain import Culprit
+from tapeout.tracker.model import RED_MAIN, Change
 
 MOST_FLAKES = 2
 """So often a change is judged again because main failed like it, and then did not; or nobody could tell."""

@@ -8,13 +8,11 @@ from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import queries
 from tapeout.tracker.commands.pushes import PUSH_LEASE_SECONDS, PushCommands
+from tapeout.tracker.model import RED_MAIN
 
 if TYPE_CHECKING:
     from tapeout.tracker.fields import Draft
     from tapeout.tracker.model import Issue
-
-RED_MAIN = "red-main"
-"""Label of these issues."""
 
 
 class Culprit(NamedTuple):

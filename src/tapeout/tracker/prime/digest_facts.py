@@ -1,0 +1,230 @@
+"""Collects what a digest tells beside the facts of a primer. Every query ends after a bounded number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tapeout.base import jsontext as json
+from tapeout.base.lean import TYPE_CHECKING, NamedTuple
+from tapeout.base.sqlite import sqlite3
+from tapeout.tracker import queries
+from tapeout.tracker.model import RED_MAIN, SUPERVISION, WAITING_KINDS, Issue
+from tapeout.tracker.prime.facts import LOOKED_AT, MOST_CHARACTERS, collect
+from tapeout.tracker.prime.model import MANY, MOST_ITEMS, Brief, Closed, Facts
+from tapeout.tracker.queries import LEASED, READY
+
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST_HOT_SPOTS = 12
+MOST_CUTS = 12
+MOST_LANDED = 12
+MOST_RED = 3
+
+_TOLD = "told"
+"""Kind of an entry there that ended nothing."""
+
+_EXPECTED = ("context", "person", "provider")
+"""Kinds of cuts that need nobody's attention: the work goes on by itself, or a person did it."""
+
+
+class Running(NamedTuple):
+    """An attempt that has not ended."""
+
+    issue: Brief
+    agent: str
+    number: int
+    rounds: int
+    state: str
+    seconds: float
+    """Since it started."""
+    activity: str
+    """What it does, in the agent's words."""
+    context: float | None
+    """Share of the context window that is used, from 0; None if unknown."""
+
+
+class HotSpot(NamedTuple):
+    """An open issue that others wait for."""
+
+    issue: Brief
+    state: str
+    waiting: int
+    """How many blocked issues wait for it, among the `MANY` most urgent blocked ones."""
+
+
+class CutOff(NamedTuple):
+    """An attempt on an open issue whose session supervision ended."""
+
+    issue: Brief
+    number: int
+    agent: str
+    kind: str
+    """spiral, budget or stalled."""
+    evidence: str
+
+
+class Kind(NamedTuple):
+    """How many issues of one lane or type could be started, and how many are worked on: of the first `MANY` each."""
+
+    name: str
+    ready: int
+    held: int
+
+
+class FloorNow(NamedTuple):
+    """The floor that runs."""
+
+    workers: int
+    agent: str
+    started_at: float
+    """Unix time."""
+
+
+class DigestFacts(NamedTuple):
+    """All that a digest is made of."""
+
+    plan: Facts
+    floor: FloorNow | None = None
+    red_main: tuple[Brief, ...] = ()
+    """Issues about a target branch that fails the gate by itself."""
+    running: tuple[Running, ...] = ()
+    running_total: int = 0
+    """Up to `MANY`."""
+    hot_spots: tuple[HotSpot, ...] = ()
+    cut_off: tuple[CutOff, ...] = ()
+    landed: tuple[Closed, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    by_lane: bool = False
+    """Whether `kinds` are lanes; else they are types."""
+
+
+def collect_digest(
+    connection: sqlite3.Connection,
+    now: float,
+    floor: FloorNow | None = None,
+    lane_of: Callable[[Issue], str] | None = None,
+) -> DigestFacts:
+    """The facts at a moment (unix seconds).
+
+    Args:
+        lane_of: names the lane of an issue, where there are lanes.
+    """
+    return DigestFacts(
+        plan=collect(connection, now),
+        floor=floor,
+        red_main=tuple(_red_main(connection)),
+        running=tuple(_running(connection, now)),
+        running_total=_running_total(connection),
+        hot_spots=tuple(_hot_spots(connection, now)),
+        cut_off=tuple(_cut_off(connection)),
+        landed=tuple(_landed(connection)),
+        kinds=_kinds(connection, now, lane_of),
+        by_lane=lane_of is not None,
+    )
+
+
+def _rows(connection: sqlite3.Connection, sql: str, **values: Any) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _red_main(connection: sqlite3.Connection) -> Iterator[Brief]:
+    sql = (
+        "SELECT i.id, i.title, i.type, i.priority FROM labels l CROSS JOIN issues i ON i.id = l.issue"
+        f" WHERE l.label = :label AND i.status = 'open' ORDER BY i.created_clock, i.id LIMIT {MOST_RED}"
+    )
+    for row in _rows(connection, sql, label=RED_MAIN):
+        yield Brief(*row)
+
+
+def _running(connection: sqlite3.Connection, now: float) -> Iterator[Running]:
+    sql = (
+        "SELECT i.id, i.title, i.type, i.priority, a.agent, a.number, a.rounds, a.state, a.started_at,"
+        " substr(coalesce(v.text, ''), 1, :characters), coalesce(v.used, a.tokens_used),"
+        " coalesce(v.window, a.tokens_window)"
+        " FROM (SELECT * FROM attempts INDEXED BY attempts_running WHERE state <> 'ended'"
+        " ORDER BY started_at, id LIMIT :most) a"
+        " CROSS JOIN issues i ON i.id = a.issue LEFT JOIN activity v ON v.attempt = a.id ORDER BY a.started_at, a.id"
+    )
+    for *brief, agent, number, rounds, state, started, text, used, window in _rows(
+        connection, sql, most=MOST_ITEMS, characters=MOST_CHARACTERS
+    ):
+        share = used / window if used is not None and window else None
+        yield Running(Brief(*brief), agent, number, rounds, state, now - started, text, share)
+
+
+def _running_total(connection: sqlite3.Connection) -> int:
+    running = f"SELECT 1 FROM attempts INDEXED BY attempts_running WHERE state <> 'ended' LIMIT {MANY + 1}"
+    return int(_rows(connection, f"SELECT count(*) FROM ({running})")[0][0])
+
+
+def _hot_spots(connection: sqlite3.Connection, now: float) -> Iterator[HotSpot]:
+    """What most of the most urgent blocked issues wait for; an issue that two of them wait for is one hot spot."""
+    sql = (
+        "SELECT t.id, count(DISTINCT b.id) AS waiting FROM (SELECT id FROM issues INDEXED BY issues_blocked"
+        f" WHERE status = 'open' AND open_blockers > 0 ORDER BY priority, created_clock, id LIMIT {MANY}) b"
+        " CROSS JOIN dependencies d ON d.issue = b.id CROSS JOIN issues t ON t.id = d.target"
+        f" WHERE d.kind IN {WAITING_KINDS} AND NOT d.ignored AND t.status = 'open' AND NOT t.not_needed"
+        " GROUP BY t.id ORDER BY waiting DESC, t.priority, t.created_clock, t.id LIMIT :most"
+    )
+    for identity, waiting in _rows(connection, sql, most=MOST_HOT_SPOTS):
+        issue = queries.issue(connection, identity)
+        yield HotSpot(Brief(issue.id, issue.title, issue.type, issue.priority), issue.state(now), waiting)
+
+
+def _cut_off(connection: sqlite3.Connection) -> Iterator[CutOff]:
+    """The newest sessions that supervision ended for a reason that somebody should look at, one an issue. Those of
+    issues that need a person are told there."""
+    sql = (
+        "SELECT i.id, i.title, i.type, i.priority, a.number, a.agent, n.data"
+        " FROM (SELECT * FROM attempt_notes INDEXED BY attempt_notes_by_topic WHERE topic = :topic"
+        f" ORDER BY at DESC, attempt DESC LIMIT {LOOKED_AT}) n"
+        " CROSS JOIN issues i ON i.id = n.issue JOIN attempts a ON a.id = n.attempt"
+        " WHERE i.status = 'open' AND i.needs_person IS NULL ORDER BY n.at DESC, n.attempt DESC"
+    )
+    seen: set[str] = set()
+    for *brief, number, agent, data in connection.execute(sql, {"topic": SUPERVISION}):
+        entry = _last_cut(data)
+        if entry and brief[0] not in seen and len(seen) < MOST_CUTS:
+            seen.add(brief[0])
+            yield CutOff(Brief(*brief), number, agent, *entry)
+
+
+def _last_cut(data: str) -> tuple[str, str] | None:
+    """Kind and evidence of what ended a session, from the note about its supervision: other clones write notes, too."""
+    note = json.loads(data)
+    entries = note.get("entries") if isinstance(note, dict) else None
+    last = entries[-1] if isinstance(entries, list) and entries else None
+    if not isinstance(last, dict) or last.get("kind") in (None, _TOLD, *_EXPECTED):
+        return None
+    return str(last["kind"])[:MOST_CHARACTERS], str(last.get("evidence", ""))[:MOST_CHARACTERS]
+
+
+def _landed(connection: sqlite3.Connection) -> Iterator[Closed]:
+    sql = (
+        "SELECT id, title, type, priority, closed_at, landed_commit FROM (SELECT * FROM issues INDEXED BY issues_closed"
+        f" WHERE status = 'closed' ORDER BY closed_at DESC, id DESC LIMIT {LOOKED_AT})"
+        " WHERE resolution = 'landed' ORDER BY closed_at DESC, id DESC LIMIT :most"
+    )
+    for *brief, at, commit in _rows(connection, sql, most=MOST_LANDED):
+        yield Closed(Brief(*brief), "landed", at or 0.0, commit)
+
+
+_READY_ONES = f"issues INDEXED BY issues_ready WHERE {READY} LIMIT {MANY}"
+_HELD_ONES = f"issues INDEXED BY issues_leased WHERE status = 'open' AND {LEASED} LIMIT {MANY}"
+
+
+def _kinds(connection: sqlite3.Connection, now: float, lane_of: Callable[[Issue], str] | None) -> tuple[Kind, ...]:
+    """Lanes or types, those with most issues first."""
+    counted: dict[str, list[int]] = {}
+    for place, ones in enumerate((_READY_ONES, _HELD_ONES)):
+        if lane_of is None:
+            rows = _rows(connection, f"SELECT type FROM (SELECT type FROM {ones})", now=now)
+            names = [row[0] for row in rows]
+        else:
+            rows = _rows(connection, f"SELECT id FROM (SELECT id FROM {ones})", now=now)
+            names = [lane_of(issue) for issue in queries.several(connection, [row[0] for row in rows])]
+        for kind in names:
+            counted.setdefault(kind, [0, 0])[place] += 1
+    ordered = sorted(counted.items(), key=lambda one: (-sum(one[1]), one[0]))
+    return tuple(Kind(name, *numbers) for name, numbers in ordered[:MOST_ITEMS])
