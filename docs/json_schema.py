@@ -10,12 +10,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
+from tapeout.floor.prompting import CompiledPrompt
 from tapeout.gate import queuestatus
 from tapeout.gate.prove import Proof
 from tapeout.tracker import model, queries
 from tapeout.tracker.commands import finding, reports
 from tapeout.tracker.history import entries, undo
-from tapeout.tracker.prime import primer
+from tapeout.tracker.prime import digest, primer
 from tapeout.tracker.reports import figures, reasons
 from tapeout.tracker.sharing import sync
 from tapeout.tracker.transfer import folder, imports
@@ -215,6 +216,8 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "stats": made.of(figures.Statistics),
         "graph": _FREE,
         "prime": made.of(primer.Primer),
+        "digest": made.of(digest.Digest),
+        "prompt": made.object(CompiledPrompt, issue=_text(), attempt={"type": "integer"}),
         "claim": lease,
         "renew": lease,
         "release": _object({"issue": _text()}),

@@ -99,6 +99,8 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
             assert problems(change["verdict"], {"$ref": "#/$defs/verdict"}) == []
     assert {event["kind"] for event in _asked(bench, "logs", "--limit", "1000")} >= {"created", "change-landed"}
     assert _asked(bench, "prime")["tokens"] <= 1_500
+    assert _asked(bench, "digest")["sections"][0]["title"] == "Needs a person"
+    assert _asked(bench, "prompt", waits)["attempt"] == 1
     assert _asked(bench, "prime", "--issue", hard)["sections"][0]["title"] == "This issue"
     _asked(bench, "issue new", "Epic", "--type", "epic")
     for words, kind in (

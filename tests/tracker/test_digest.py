@@ -102,7 +102,8 @@ def test_notes_that_other_clones_wrote_wrong_are_passed_over(tracker: Tracker) -
     with tracker:
         issue = tracker.create(Draft("One"))
         lease, attempt = tracker.begin_attempt(issue.id, "a-1", 60.0, agent="x", host="h", pid=1, pid_started=1.0)
-        for entries in ({}, [], [3], [{"kind": None}], ["spiral"], [{"evidence": "e"}]):
+        wrong: list[object] = [{}, [], [3], [{"kind": None}], ["spiral"], [{"evidence": "e"}]]
+        for entries in wrong:
             tracker.note_attempt(attempt.id, SUPERVISION, {"entries": entries}, lease=lease)
             assert "Cut off" not in tracker.digest().text
 

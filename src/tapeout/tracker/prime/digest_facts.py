@@ -218,13 +218,17 @@ def _kinds(connection: sqlite3.Connection, now: float, lane_of: Callable[[Issue]
     """Lanes or types, those with most issues first."""
     counted: dict[str, list[int]] = {}
     for place, ones in enumerate((_READY_ONES, _HELD_ONES)):
-        if lane_of is None:
-            rows = _rows(connection, f"SELECT type FROM (SELECT type FROM {ones})", now=now)
-            names = [row[0] for row in rows]
-        else:
-            rows = _rows(connection, f"SELECT id FROM (SELECT id FROM {ones})", now=now)
-            names = [lane_of(issue) for issue in queries.several(connection, [row[0] for row in rows])]
-        for kind in names:
+        for kind in _kinds_among(connection, now, ones, lane_of):
             counted.setdefault(kind, [0, 0])[place] += 1
     ordered = sorted(counted.items(), key=lambda one: (-sum(one[1]), one[0]))
     return tuple(Kind(name, *numbers) for name, numbers in ordered[:MOST_ITEMS])
+
+
+def _kinds_among(
+    connection: sqlite3.Connection, now: float, ones: str, lane_of: Callable[[Issue], str] | None
+) -> list[str]:
+    """Lane or type of each of some issues."""
+    if lane_of is None:
+        return [row[0] for row in _rows(connection, f"SELECT type FROM {ones}", now=now)]
+    identities = [row[0] for row in _rows(connection, f"SELECT id FROM {ones}", now=now)]
+    return [lane_of(issue) for issue in queries.several(connection, identities)]
