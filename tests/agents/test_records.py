@@ -83,7 +83,7 @@ def content(value: str) -> dict[str, Any]:
         ({"sessionUpdate": "tool_call", "toolCallId": "c", "title": "x"}, ToolCall("c", "x", "other", "pending", "")),
         (
             {"sessionUpdate": "tool_call", "toolCallId": "c", "content": [{"type": "diff", "path": "/a"}]},
-            ToolCall("c", "", "other", "pending", "[edit of /a]"),
+            ToolCall("c", "", "other", "pending", "[edit of /a]", edits=(("/a", "", ""),)),
         ),
         (
             {"sessionUpdate": "tool_call", "toolCallId": "c", "rawOutput": {"exit": 1}},
@@ -120,6 +120,21 @@ def test_a_tool_call_is_put_together_from_its_updates() -> None:
     output = [{"type": "content", "content": content("ok")}]
     reader.read({"sessionUpdate": "tool_call_update", "toolCallId": "c", "content": output})
     assert reader.read({**update, "status": "completed"}) == replace(CALL, status="completed", output="ok")
+
+
+def test_what_a_tool_was_given_and_changed_is_known_by_digests() -> None:
+    def call(text: str, old: str, new: str) -> ToolCall:
+        diff = {"type": "diff", "path": "/a", "oldText": old, "newText": new}
+        update = {"sessionUpdate": "tool_call", "toolCallId": text, "rawInput": {"command": text}, "content": [diff]}
+        found = UpdateReader().read(update)
+        assert isinstance(found, ToolCall)
+        return found
+
+    one, same, other, back = call("x", "a", "b"), call("x", "a", "b"), call("y", "a", "b"), call("y", "b", "a")
+    assert one == same
+    assert one.given != other.given
+    (path, old, new), (_, before, after) = other.edits[0], back.edits[0]
+    assert (path, old, new) == ("/a", after, before)
 
 
 def test_long_text_is_cut_in_the_middle() -> None:
@@ -241,7 +256,7 @@ def test_it_is_json_a_line(tmp_path: Path) -> None:
         transcript.add(CALL)
     assert json.loads(path.read_text()) == {
         "at": 1.0, "type": "tool_call", "id": "c", "title": "run tests", "kind": "execute", "status": "in_progress",
-        "output": "",
+        "output": "", "given": "", "edits": [],
     }  # fmt: skip
 
 

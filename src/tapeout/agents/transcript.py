@@ -144,6 +144,8 @@ def _decode(record: dict[str, Any]) -> tuple[float, Entry]:
     at, kind = float(fields.pop("at")), _KINDS[fields.pop("type")]
     if kind is Plan:
         fields["entries"] = tuple((str(content), str(status)) for content, status in fields["entries"])
+    if kind is ToolCall:
+        fields["edits"] = tuple((str(path), str(old), str(new)) for path, old, new in fields.get("edits", ()))
     if kind is Permission:
         fields["options"] = tuple(str(option) for option in fields["options"])
     entry: Entry = kind(**fields)

@@ -3,6 +3,7 @@
 Everything here comes from an untrusted program: whatever the shape of a message, reading it never raises.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from dataclasses import dataclass, replace
 
 TEXT_LIMIT = 64 * 1024
 """Characters kept of one text or tool output; the middle of a longer one is cut."""
+
+EDITS_KNOWN = 50
+"""Edits of one tool call that are told of."""
 
 TOOL_CALLS_KNOWN = 500
 """Tool calls whose title and kind are remembered for later updates."""
@@ -46,6 +50,10 @@ class ToolCall:
     status: str
     """`pending`, `in_progress`, `completed` or `failed`."""
     output: str
+    given: str = ""
+    """Digest of what the tool was called with; empty if the agent does not tell."""
+    edits: tuple[tuple[str, str, str], ...] = ()
+    """Of each edit that it tells of: path, and digests of the old and of the new text."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,8 @@ class UpdateReader:
             _text(update, "kind") or known.kind,
             _text(update, "status") or known.status,
             clip(_output(update)) or known.output,
+            _given(update) or known.given,
+            _edits(update) or known.edits,
         )
         self._calls[name] = call
         if len(self._calls) > TOOL_CALLS_KNOWN:
@@ -232,6 +242,25 @@ def _tool_content(block: object) -> str:
     if block.get("type") == "diff":
         return f"[edit of {_text(block, 'path')}]"
     return _content(block.get("content")) if block.get("type") == "content" else ""
+
+
+def _given(update: Mapping[str, object]) -> str:
+    given = update.get("rawInput")
+    return "" if given is None or given in ({}, "") else _digest(_as_json(given))
+
+
+def _edits(update: Mapping[str, object]) -> tuple[tuple[str, str, str], ...]:
+    blocks = update.get("content")
+    diffs = [block for block in blocks if isinstance(block, Mapping)] if isinstance(blocks, list) else []
+    return tuple(
+        (clip(_text(block, "path"), 1000), _digest(_text(block, "oldText")), _digest(_text(block, "newText")))
+        for block in diffs[:EDITS_KNOWN]
+        if block.get("type") == "diff"
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest() if text else ""
 
 
 def _as_json(value: object) -> str:

@@ -15,6 +15,8 @@ class Tell:
     text: str
     evidence: str
     """What was seen, one line, for people and the record."""
+    at_once: bool = False
+    """End the running turn to say it: what follows in it would be in vain."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from tapeout.agents import AgentSpec
 from tapeout.config import Config, LaneConfig
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.guards import Guard
+from tapeout.floor.memory.model import Round
+from tapeout.floor.spirals.guard import SpiralGuard
 from tapeout.tracker.model import Attempt, Issue
 
 
@@ -20,8 +22,10 @@ class Watched:
     agent: AgentSpec
     lane: LaneConfig
     config: Config
+    remembered: tuple[Round, ...] = ()
+    """Rounds of the issue's sessions before this one."""
 
 
 def guards_for(watched: Watched, meter: ContextMeter) -> list[Guard]:
     """The guards of a session."""
-    return [meter]
+    return [meter, SpiralGuard(watched.remembered)]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tapeout.agents import Update
 from tapeout.floor.cuts import SEVERITY, Answer, Cut, CutKind, Tell, first_cut
+from tapeout.floor.memory.model import Round
 
 __all__ = ["SEVERITY", "Answer", "Cut", "CutKind", "Guard", "Quiet", "Tell", "TurnFacts", "first_cut"]
 
@@ -29,6 +30,8 @@ class TurnFacts:
     """Why the gate refused it, one line; empty if it did not."""
     findings: tuple[tuple[str, str, str], ...] = ()
     """Of a failed verdict: check, reason and excerpt of each finding."""
+    remembered: Round | None = None
+    """The change and how it failed; None if it was not judged."""
 
 
 class Guard(Protocol):

@@ -15,6 +15,9 @@ from tapeout.floor.guards import Answer, Cut, Guard, Tell, TurnFacts, first_cut
 CANCEL_SECONDS = 10.0
 """How long an agent may take to end the turn that it was asked to cancel."""
 
+GO_ON = "Then go on with your task, where you were stopped."
+"""What follows on what an agent is told in the middle of a turn."""
+
 
 class Supervisor:
     """Watches one session. Its `update` is what the session is opened with."""
@@ -76,18 +79,28 @@ class Supervisor:
             AgentError: the agent died, spoke rubbish, or answered with an error.
         """
         text = "\n\n".join([*(tell.text for tell in self._tell), prompt])
-        self._tell.clear()
-        now = time.monotonic()
-        for guard in self._guards:
-            self.take(guard.turn_started(text, now))
-        if self._cut is not None:
-            return None
+        while True:
+            self._tell.clear()
+            now = time.monotonic()
+            for guard in self._guards:
+                self.take(guard.turn_started(text, now))
+            if self._cut is not None:
+                return None
+            result = await self._prompt(session, text)
+            is_interrupted = result is not None and result.stop_reason == "cancelled" and self._interruption is not None
+            if self._cut is not None or not is_interrupted:
+                return result
+            text = "\n\n".join([*(tell.text for tell in self._tell), GO_ON])
+
+    async def _prompt(self, session: agents.Session, text: str) -> agents.TurnResult | None:
         result: agents.TurnResult | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, session, tasks.cancel_scope)
             result = await session.prompt(text)
             tasks.cancel_scope.cancel()
         self._is_abandoned = result is None
+        if result is None and self._cut is None and self._interruption is not None:
+            self.take(Cut("spiral", f"{self._interruption.evidence}; it did not end its turn to hear so"))
         return result
 
     async def last_turn(self, session: agents.Session, prompt: str, seconds: float) -> agents.TurnResult | None:
@@ -107,6 +120,11 @@ class Supervisor:
                 tasks.cancel_scope.cancel()
         return result
 
+    @property
+    def _interruption(self) -> Tell | None:
+        """What the agent is to be told before its turn goes on."""
+        return next((tell for tell in self._tell if tell.at_once), None)
+
     def turn_ended(self, facts: TurnFacts) -> None:
         """Tell the guards what a turn came to."""
         now = time.monotonic()
@@ -122,16 +140,20 @@ class Supervisor:
 
     async def _watch(self, session: agents.Session, scope: anyio.CancelScope) -> None:
         """Tick, and end the turn when a guard wants that: after its grace by a cancel, then by force."""
-        while self._cut is None:
+        while self._cut is None and self._interruption is None:
             await self._next_tick()
-        deadline = anyio.current_time() + self._cut.grace
-        while not self._cut.hard and anyio.current_time() < deadline:
+        deadline = anyio.current_time() + (self._cut.grace if self._cut else 0)
+        while not self._is_hard and anyio.current_time() < deadline:
             with anyio.move_on_at(deadline):
                 await self._next_tick()
-        if not self._cut.hard:
+        if not self._is_hard:
             await session.cancel()
             await anyio.sleep(CANCEL_SECONDS)
         scope.cancel()
+
+    @property
+    def _is_hard(self) -> bool:
+        return self._cut is not None and self._cut.hard
 
     async def _watch_for_hard(self, scope: anyio.CancelScope) -> None:
         while self._cut is None or not self._cut.hard:

@@ -5,6 +5,7 @@ end, in a turn or while the verdict is awaited; the lease is lost (`Conflict`).
 """
 
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,8 @@ from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.guards import Cut, TurnFacts
 from tapeout.floor.handoff import handoff_request
+from tapeout.floor.memory.model import Round
+from tapeout.floor.memory.recorder import Recorder
 from tapeout.floor.progress import Progress
 from tapeout.floor.supervision import Supervisor
 from tapeout.tracker import Tracker
@@ -50,6 +53,7 @@ class Engagement:
     supervisor: Supervisor
     meter: ContextMeter
     record: ContextRecord
+    memory: Recorder
 
 
 class Conversation:
@@ -80,13 +84,13 @@ class Conversation:
             rounds += 1
             on.progress.prompted(rounds)
             point("worker.prompted")
-            result = None
+            result, begun = None, time.monotonic()
             with anyio.move_on_after(on.limits.turn_timeout) as turn:
                 result = await on.supervisor.turn(self._session, text)
             if turn.cancelled_caught:
                 reason = f"the turn took longer than {on.limits.turn_timeout:.0f} s"
                 return policy.after_interruption(reason, on.earlier, on.limits)
-            decision, change = await self._judge(result, rounds)
+            decision, change = await self._judge(result, rounds, time.monotonic() - begun)
             if isinstance(decision, policy.EndAttempt):
                 return decision
             if change is not None and change.verdict is not None:
@@ -95,7 +99,7 @@ class Conversation:
                 text = prompting.no_change_prompt()
 
     async def _judge(
-        self, result: agents.TurnResult | None, rounds: int
+        self, result: agents.TurnResult | None, rounds: int, seconds: float
     ) -> tuple[policy.Refine | policy.EndAttempt, Change | None]:
         """What follows a turn, and the change that was decided on, if there was one.
 
@@ -107,7 +111,8 @@ class Conversation:
         change = await self._verdict_on(pulled) if pulled.changed and whole else None
         if change is not None:
             on.record.judged(change, on.meter.reading, model=getattr(self._session, "model", ""))
-        on.supervisor.turn_ended(turn_facts(rounds, pulled, change))
+        remembered = await self._remember(result, rounds, seconds, pulled, change) if whole else None
+        on.supervisor.turn_ended(turn_facts(rounds, pulled, change, remembered))
         cut = on.supervisor.cut
         if cut is None:
             return self._decide(change, rounds), change
@@ -132,6 +137,20 @@ class Conversation:
             result = await on.supervisor.last_turn(self._session, handoff_request(why), on.limits.handoff_timeout)
             self._answer = result.text if result is not None else ""
         point("worker.handoff")
+
+    async def _remember(
+        self,
+        result: agents.TurnResult | None,
+        rounds: int,
+        seconds: float,
+        pulled: workspaces.Pulled,
+        change: Change | None,
+    ) -> Round | None:
+        memory, usage = self._on.memory, result.usage if result is not None else None
+        tokens = usage.used if usage is not None else None
+        remembered = await anyio.to_thread.run_sync(memory.read, rounds, pulled, change, tokens, seconds)
+        memory.note()
+        return remembered
 
     def _decide(self, change: Change | None, rounds: int) -> policy.Refine | policy.EndAttempt:
         """What follows a turn that nobody cut; `change` is None when it left nothing to submit."""
@@ -192,7 +211,9 @@ def cut_off(
     return replace(ended, give_up=ended.give_up or cut.evidence) if cut.futile else ended
 
 
-def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) -> TurnFacts:
+def turn_facts(
+    rounds: int, pulled: workspaces.Pulled, change: Change | None, remembered: Round | None = None
+) -> TurnFacts:
     """What a turn came to; `change` is None when it left nothing to submit."""
     verdict = (change.verdict if change is not None else None) or {}
     refused = bool(verdict) and not verdict.get("passed")
@@ -204,4 +225,5 @@ def turn_facts(rounds: int, pulled: workspaces.Pulled, change: Change | None) ->
         changed=pulled.changed,
         reason=str(verdict.get("reason", "")) if refused else "",
         findings=findings if refused else (),
+        remembered=remembered,
     )

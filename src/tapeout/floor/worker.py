@@ -34,6 +34,7 @@ from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.lanes import lane_of
+from tapeout.floor.memory.recorder import Recorder
 from tapeout.floor.progress import Progress
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.floor.supervision import Supervisor
@@ -104,6 +105,7 @@ class Worker:
         self._hold = hold
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
+        self._memory = Recorder(paths, tracker, lease, attempt)
         self._supervisor = Supervisor([], note=self._progress.supervised, show=self._progress.update)
         self._conversation: Conversation | None = None
         self._lost_lease = False
@@ -212,7 +214,7 @@ class Worker:
         self._meter = ContextMeter(limits)
         self._record = ContextRecord(self._tracker, self._lease, self._attempt, limits)
         self._record.began()
-        watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config)
+        watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config, self._memory.earlier)
         return Supervisor(guards_for(watched, self._meter), note=self._progress.supervised, show=self._show)
 
     def _show(self, update: agents.Update) -> None:
@@ -232,6 +234,7 @@ class Worker:
             supervisor=self._supervisor,
             meter=self._meter,
             record=self._record,
+            memory=self._memory,
         )
 
     def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:

@@ -183,12 +183,19 @@ class Tool:
             if not self._ended:
                 self._session.update("tool_call_update", toolCallId=self._name, content=self._content())
 
-    def end(self, good: bool, text: str, raw: Mapping[str, Any] | None = None) -> None:
+    def end(
+        self,
+        good: bool,
+        text: str,
+        raw: Mapping[str, Any] | None = None,
+        diff: Mapping[str, Any] | None = None,
+    ) -> None:
         self._ended = True
         self._output += text
         status = "completed" if good else "failed"
         extra = {} if raw is None else {"rawOutput": raw}
-        self._session.update("tool_call_update", toolCallId=self._name, status=status, content=self._content(), **extra)
+        content = self._content() + ([] if diff is None else [{"type": "diff", **diff}])
+        self._session.update("tool_call_update", toolCallId=self._name, status=status, content=content, **extra)
 
     def _content(self) -> list[dict[str, Any]]:
         return [{"type": "content", "content": {"type": "text", "text": self._output}}]

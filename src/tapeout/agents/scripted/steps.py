@@ -11,6 +11,9 @@ from .script import Step
 WINDOW = 200_000
 """Tokens of the context window that `usage` reports if it does not say another size."""
 
+DIFF_CHARACTERS = 20_000
+"""Characters of a file before and after an edit that the client is told."""
+
 
 def play(session: Session, step: Step) -> None:
     """Do one step of a turn."""
@@ -19,11 +22,22 @@ def play(session: Session, step: Step) -> None:
 
 def _edit(session: Session, step: Step) -> None:
     call = session.tool(f"{step.action} {step.value}", "delete" if step.action == "delete" else "edit")
+    path = session.path(step.value)
+    old = _text_of(path)
     try:
-        call.end(True, _change_file(session.path(step.value), step))
+        said = _change_file(path, step)
+        call.end(True, said, diff={"path": step.value, "oldText": old, "newText": _text_of(path) or ""})
     except (OSError, ValueError) as error:
         session.say(f"Cannot {step.action} {step.value}: {error}.\n")
         call.end(False, f"{error}\n")
+
+
+def _text_of(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(DIFF_CHARACTERS)
+    except OSError:
+        return None
 
 
 def _change_file(path: str, step: Step) -> str:
