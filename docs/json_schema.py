@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tapeout.cli.issue_dep import KINDS
 from tapeout.floor import status
+from tapeout.floor.context import curve
 from tapeout.floor.prompting import CompiledPrompt
 from tapeout.gate import queuestatus
 from tapeout.gate.prove import Proof
@@ -214,6 +215,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "search": _list({"$ref": "#/$defs/hit"}),
         "issue epics": _list({"$ref": "#/$defs/epic"}),
         "stats": made.of(figures.Statistics),
+        "context": _object({"verdicts": {"type": "integer"}, "curves": _list(made.of(curve.Curve))}),
         "graph": _FREE,
         "prime": made.of(primer.Primer),
         "digest": made.of(digest.Digest),

@@ -119,6 +119,7 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
         ("queue",),
         ("graph",),
         ("stats",),
+        ("context",),
         ("ready",),
         ("agents",),
         ("doctor",),

@@ -142,3 +142,19 @@ def test_what_ends_a_session_and_what_does_not(limited: Workbench) -> None:
     assert "without adding anything" in limited.issue(issues["never moves"])["needs_person"]
     judged = notes(limited, issues["submitted first"])["utilisation"]["verdicts"]
     assert [(one["used"], one["window"], one["passed"]) for one in judged] == [(90_000, 200_000, True)]
+
+
+@pytest.mark.parametrize("point", ["worker.limit", "worker.handoff", "worker.noted"])
+def test_a_worker_killed_at_any_step_of_a_handoff_loses_neither_work_nor_handoff(
+    limited: Workbench, tmp_path: Path, point: str
+) -> None:
+    issue = limited.new("Two halves", script(first(*WORK, *STOPPED), first(block(files=["half"])), REST))
+    flag = tmp_path / "crashed"
+
+    limited.up(TAPEOUT_CRASH_AT=point, TAPEOUT_CRASH_ONCE=str(flag))
+
+    assert flag.exists(), f"nothing came by {point}"
+    assert outcomes(limited, issue) == ["interrupted", "landed"]
+    assert_all_landed_once(limited, [issue])
+    assert notes(limited, issue)["handoff"]["kind"] == ("written" if point == "worker.noted" else "compiled")
+    assert "half" in told(limited, issue)

@@ -62,6 +62,11 @@ COMMANDS = (
     Command("graph", "graph", "dependencies and children as a tree, or as Mermaid"),
     Command("stale", "stale", "open issues that nothing has happened to for long"),
     Command("stats", "stats", "how many issues of which sort, how old, how fast"),
+    Command(
+        "context",
+        "utilisation",
+        "how often changes pass the gate, by how full the agent's context was",
+    ),
     Command("prime", "prime", "the plan for a fresh session: goal, work in progress, failures, rules; within a budget"),
     Command("digest", "digest", "what whoever steers needs to know of everything, in at most 2,000 tokens"),
     Command("prompt", "prompt", "exactly what the next worker on an issue will be told"),

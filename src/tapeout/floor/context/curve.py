@@ -53,13 +53,10 @@ class Bin(NamedTuple):
     """Part of the window, not included."""
     verdicts: int
     passed: int
+    rate: float | None
+    """Share of the verdicts that passed; None without verdicts."""
     interval: Interval | None
-    """Of the pass rate; None without verdicts."""
-
-    @property
-    def rate(self) -> float | None:
-        """Share of the verdicts that passed."""
-        return self.passed / self.verdicts if self.verdicts else None
+    """Of the rate."""
 
 
 Sureness = Literal["too few verdicts", "no difference seen", "a difference is seen"]
@@ -145,16 +142,18 @@ def _sum(bins: Sequence[Bin]) -> tuple[int, int]:
     return sum(one.passed for one in bins), sum(one.verdicts for one in bins)
 
 
+def _bin(number: int, passed: int, verdicts: int) -> Bin:
+    rate, interval = (passed / verdicts, wilson(passed, verdicts)) if verdicts else (None, None)
+    return Bin(number / BINS, (number + 1) / BINS, verdicts, passed, rate, interval)
+
+
 def _curve(agent: str, model: str, group: Sequence[JudgedContext]) -> Curve:
     counts = [[0, 0] for _ in range(BINS)]
     for verdict in group:
         count = counts[min(int(verdict.share * BINS + 1e-9), BINS - 1)]
         count[0] += verdict.passed
         count[1] += 1
-    bins = tuple(
-        Bin(number / BINS, (number + 1) / BINS, verdicts, passed, wilson(passed, verdicts) if verdicts else None)
-        for number, (passed, verdicts) in enumerate(counts)
-    )
+    bins = tuple(_bin(number, passed, verdicts) for number, (passed, verdicts) in enumerate(counts))
     return Curve(
         agent=agent,
         model=model,
