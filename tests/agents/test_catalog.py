@@ -18,10 +18,15 @@ def config(text: str = "") -> Config:
 
 def test_the_known_agents() -> None:
     names = [entry.name for entry in catalog()]
-    assert names == ["claude", "codex", "copilot", "gemini", "opencode", "vibe", "scripted"]
+    headless = ["claude-headless", "codex-headless"]
+    assert names == ["claude", "codex", "copilot", "gemini", "opencode", "vibe", *headless, "scripted"]
     for entry in catalog():
         spec = resolve(entry.name, config())
-        assert (spec.name, spec.driver, spec.command) == (entry.name, "acp", entry.command)
+        assert (spec.name, spec.driver, spec.command) == (
+            entry.name,
+            entry.name if entry.name in headless else "acp",
+            entry.command,
+        )
         assert entry.install == spec.install
         assert bool(entry.install) == (entry.name != "scripted")
         assert spec.pass_env == ()  # no secret goes to an agent unless the user says so
@@ -75,7 +80,9 @@ def test_an_agent_of_ones_own_needs_driver_and_command(table: str) -> None:
 
 
 def test_an_unknown_agent_lists_the_known() -> None:
-    with pytest.raises(UsageError, match="known are claude, codex, copilot, gemini, mine, opencode, scripted, vibe"):
+    with pytest.raises(
+        UsageError, match=r"known are claude, claude-headless, codex, .*, mine"
+    ):
         resolve("cloude", config("[agents.mine]\ndriver = 'acp'\ncommand = ['mine']"))
 
 

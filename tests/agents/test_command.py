@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.agents import AgentError, AgentSpec, Notice, Prompt, Text, TurnEnded
+from tapeout.agents import AgentError, AgentSpec, Notice, Prompt, Spent, Text, TurnEnded, Usage
 from tapeout.agents.command import command_line
 
 from .conftest import Bench, relaxed
@@ -45,8 +45,10 @@ async def test_it_works_in_the_folder_with_the_environment_and_a_terminal(bench:
 async def test_each_prompt_is_one_process_and_all_is_on_record(bench: Bench) -> None:
     async with bench.open(command("sh", "-c", "printf '\\033[1m%s\\033[0m' \"$1\"", "sh", "{prompt}")) as session:
         assert [(await session.prompt(text)).text for text in ("one", "two")] == ["one", "two"]
-    turn = [TurnEnded("end_turn")]
-    assert bench.entries() == [Prompt("one"), Text("one"), *turn, Prompt("two"), Text("two"), *turn]
+    # Each process starts with an empty context: the estimate is of its own prompt and output, 6 characters.
+    turn = [Usage(1, 128_000, estimated=True)], [TurnEnded("end_turn")]
+    entries = [entry for entry in bench.entries() if not isinstance(entry, Spent)]
+    assert entries == [Prompt("one"), Text("one"), *turn[0], *turn[1], Prompt("two"), Text("two"), *turn[1]]
     assert "\x1b[1mtwo\x1b[0m" in bench.terminal.text
 
 

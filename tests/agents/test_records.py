@@ -28,6 +28,7 @@ from tapeout.agents import (
     read_transcript,
     render,
 )
+from tapeout.agents.meter import Meter
 from tapeout.agents.recorder import Recorder
 from tapeout.agents.render import plain
 from tapeout.agents.updates import TEXT_LIMIT, UpdateReader, join
@@ -291,7 +292,7 @@ def test_escape_sequences_are_removed(raw: str, shown: str) -> None:
 def record(tmp_path: Path, *given: Update) -> list[str]:
     terminal = FakeTerminal()
     with Transcript(str(tmp_path / "t.jsonl")) as transcript:
-        recorder = Recorder(lambda _: None, transcript, terminal)
+        recorder = Recorder(lambda _: None, transcript, terminal, Meter(10**9))
         for update in given:
             recorder.update(update)
         recorder.flush()
@@ -318,10 +319,10 @@ def test_a_tool_call_is_shown_when_it_starts_and_ends(tmp_path: Path) -> None:
 
 
 def test_the_same_usage_is_shown_once(tmp_path: Path) -> None:
-    shown = record(tmp_path, Usage(5, 10), Notice("x"), Usage(5, 10), Usage(6, 10, 0.5), Usage(1, 0))
+    shown = record(tmp_path, Usage(5, 10), Notice("x"), Usage(5, 10), Usage(6, 10, 0.5), Usage(7, 0))
     assert shown == [
         "context 5 of 10 tokens (50 %)",
         "! x",
         "context 6 of 10 tokens (60 %), cost 0.50",
-        "context 1 of 0 tokens",
+        "context 7 of 0 tokens, cost 0.50",
     ]

@@ -1,9 +1,11 @@
 """Agents: one interface over every program that drives a model.
 
 A session is opened in a folder, prompted one turn at a time, and tells what happens: text, tool calls, plans,
-permissions, and how full its context window is. Two drivers: `acp` for programs that speak the Agent Client Protocol
-(`acp.py`, with `wire.py` and `process.py` below it), and `command` for any program that takes a prompt and works in
-the current folder (`command.py`). `catalog.py` knows the agents people use; `scripted/` is one that plays a script.
+permissions, how full its context window is and what was spent (`meter.py`: an estimate, labelled, where an agent does
+not report it). Drivers: `acp` for programs that speak the Agent Client Protocol (`acp.py`, with `wire.py` and
+`process.py` below it); `claude-headless` and `codex-headless` for programs that print JSON lines, a process for each
+prompt (`headless.py`); `command` for any program that takes a prompt and works in the current folder (`command.py`).
+`catalog.py` knows the agents people use; `scripted/` is one that plays a script.
 Everything said is kept in a transcript and shown in the attempt's terminal recording.
 
 An agent is an untrusted program. What it *says* is never evidence: a turn is judged by the git result.
@@ -15,19 +17,29 @@ Processes that an agent detached outlive its session: the caller reaps its desce
 """
 
 from tapeout.agents.catalog import CatalogEntry, catalog, installed, resolve, version
-from tapeout.agents.errors import AgentDied, AgentError, AgentNotInstalled, AgentProtocolError, AgentTimeout
+from tapeout.agents.choices import Decision, OnPermission, Question
+from tapeout.agents.errors import (
+    AgentDied,
+    AgentError,
+    AgentNotInstalled,
+    AgentProtocolError,
+    AgentTimeout,
+    CannotResume,
+)
 from tapeout.agents.problems import ProviderProblem, problem_of_error, problem_of_text, problem_of_turn
 from tapeout.agents.recorder import Terminal
 from tapeout.agents.render import render
 from tapeout.agents.session import AgentSpec, Session, TurnResult, open_session, preload
 from tapeout.agents.transcript import Transcript, read_transcript
 from tapeout.agents.updates import (
+    Compacted,
     Entry,
     Failure,
     Notice,
     Permission,
     Plan,
     Prompt,
+    Spent,
     Text,
     Thought,
     ToolCall,
@@ -43,15 +55,21 @@ __all__ = [
     "AgentProtocolError",
     "AgentSpec",
     "AgentTimeout",
+    "CannotResume",
     "CatalogEntry",
+    "Compacted",
+    "Decision",
     "Entry",
     "Failure",
     "Notice",
+    "OnPermission",
     "Permission",
     "Plan",
     "Prompt",
     "ProviderProblem",
+    "Question",
     "Session",
+    "Spent",
     "Terminal",
     "Text",
     "Thought",

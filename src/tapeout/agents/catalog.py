@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from tapeout.agents.choices import Permissions
 from tapeout.agents.errors import AgentNotInstalled
 from tapeout.agents.program import find_program
 from tapeout.agents.scripted import PROGRAM
-from tapeout.agents.session import AgentSpec
+from tapeout.agents.session import AgentSpec, Driver
 from tapeout.base.errors import UsageError
 from tapeout.config import AgentConfig, Config
 
@@ -37,9 +37,10 @@ class CatalogEntry:
     modes: tuple[str, ...] = ()
     """ACP modes in which it asks for as little as possible, best first: for `permissions = "allow"`."""
     asking_modes: tuple[str, ...] = ()
-    """Modes in which it asks before it acts: for `permissions = "deny"`."""
+    """Modes in which it asks before it acts: for `permissions = "deny"` and `"park"`."""
     note: str = ""
     """What a user should know."""
+    driver: Driver = "acp"
 
 
 _CATALOG = (
@@ -81,7 +82,7 @@ _CATALOG = (
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
         # It starts itself a second time otherwise, which costs 4 seconds.
         env={"GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
-        note="does not report its context usage, so the context limit cannot be measured",
+        note="does not report how full its context is: that is estimated",
     ),
     CatalogEntry(
         "opencode",
@@ -98,6 +99,26 @@ _CATALOG = (
         "uv tool install mistral-vibe",
         keys=("MISTRAL_API_KEY",),
         modes=("auto-approve",),
+    ),
+    CatalogEntry(
+        "claude-headless",
+        "Claude Code, without an adapter",
+        ("claude",),
+        "npm install -g @anthropic-ai/claude-code",
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_BASE_URL"),
+        # As root it takes bypassPermissions only with this.
+        env={"DISABLE_AUTOUPDATER": "1", "IS_SANDBOX": "1"},
+        note="a process for each prompt; cannot ask: what is not allowed is denied",
+        driver="claude-headless",
+    ),
+    CatalogEntry(
+        "codex-headless",
+        "OpenAI Codex, without an adapter",
+        ("codex",),
+        "npm install -g @openai/codex",
+        keys=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_HOME"),
+        note="a process for each prompt; cannot ask; does not report how full its context is: that is estimated",
+        driver="codex-headless",
     ),
     CatalogEntry(
         "scripted",
@@ -133,9 +154,11 @@ def resolve(name: str, config: Config) -> AgentSpec:
     if changes.driver is None or not changes.command:
         raise UsageError(
             f"tapeout.toml: agents.{name}: driver and command are required",
-            hint='driver is "acp" or "command"; command is a list of program and arguments',
+            hint='driver is "acp", "command", "claude-headless" or "codex-headless"; command is a list of words',
         )
-    return AgentSpec(name, changes.driver, changes.command, changes.env, changes.pass_env, changes.mode)
+    return AgentSpec(
+        name, changes.driver, changes.command, changes.env, changes.pass_env, changes.mode, window=changes.window
+    )
 
 
 def installed(spec: AgentSpec, path: str | None = None) -> bool:
@@ -167,17 +190,18 @@ def version(spec: AgentSpec, path: str | None = None) -> str | None:
     return lines[0][:100] if result.returncode == 0 and lines else None
 
 
-def _known(entry: CatalogEntry, changes: AgentConfig, permissions: Literal["allow", "deny"]) -> AgentSpec:
+def _known(entry: CatalogEntry, changes: AgentConfig, permissions: Permissions) -> AgentSpec:
     modes = entry.modes if permissions == "allow" else entry.asking_modes
     if changes.mode is not None:
         modes = (changes.mode,)
     return AgentSpec(
         entry.name,
-        changes.driver or "acp",
+        changes.driver or entry.driver,
         changes.command or entry.command,
         {**entry.env, **changes.env},
         changes.pass_env,
         modes[0] if modes else None,
         modes[1:],
         "" if changes.command else entry.install,
+        changes.window,
     )

@@ -1,10 +1,42 @@
 """What to answer an agent that offers options. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-Permissions = Literal["allow", "deny"]
-"""How permission requests are answered."""
+Decision = Literal["allow", "deny"]
+"""An answer to one request."""
+
+Permissions = Literal["allow", "deny", "park"]
+"""How permission requests are answered: at once, or by whoever `OnPermission` asks."""
+
+PARK_SECONDS = 600.0
+"""How long a parked request waits for its answer before it is denied."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an agent wants to be allowed."""
+
+    title: str
+    """What it wants to do; untrusted text without control characters, at most 1,000 characters."""
+    options: tuple[tuple[str, str], ...]
+    """The kind and the words of each answer that it offers."""
+
+
+OnPermission = Callable[[Question], Awaitable[Decision | None]]
+"""Asks somebody; None leaves the answer to the default, which is to deny."""
+
+
+@dataclass(frozen=True)
+class PermissionPolicy:
+    """Who answers permission requests."""
+
+    permissions: Permissions
+    ask: OnPermission | None = None
+    """For "park"."""
+    seconds: float = PARK_SECONDS
+
 
 _ACCEPTED = {
     "allow": ("allow_always", "allow_once"),
@@ -12,12 +44,15 @@ _ACCEPTED = {
 }
 
 
-def choose_option(options: Sequence[tuple[str, str]], permissions: Permissions) -> tuple[str, str] | None:
+def choose_option(
+    options: Sequence[tuple[str, str]], decision: Decision, *, once: bool = False
+) -> tuple[str, str] | None:
     """The option (id, kind) that answers a permission request, or None: then the request is cancelled.
 
-    Allowing always saves further questions; rejecting once leaves the agent free to try another way.
+    Allowing always saves further questions; rejecting once leaves the agent free to try another way. `once`: what was
+    decided about this request holds for no other, if the agent offers that.
     """
-    for kind in _ACCEPTED[permissions]:
+    for kind in sorted(_ACCEPTED[decision], key=lambda kind: once and not kind.endswith("_once")):
         for option in options:
             if option[1] == kind:
                 return option

@@ -19,7 +19,8 @@ from tapeout.agents.program import find_program
 from tapeout.agents.recorder import Recorder
 from tapeout.agents.render import plain
 from tapeout.agents.session import ANSWER_TAIL, AgentSpec, TurnResult
-from tapeout.agents.updates import Failure, Notice, Prompt, Text, TurnEnded
+from tapeout.agents.updates import Failure, Notice, Text
+from tapeout.agents.windows import configured_model
 from tapeout.base.ids import new_id
 from tapeout.base.pty import Terminal as Pty
 from tapeout.base.sandbox import Confinement
@@ -75,17 +76,27 @@ class CommandSession:
         """A name of our own."""
         return self._id
 
+    @property
+    def can_resume(self) -> bool:
+        """There is nothing to go on with."""
+        return False
+
+    @property
+    def model(self) -> str:
+        """What its command line or environment chooses."""
+        return configured_model(self._spec.command, self._spec.env)
+
     async def prompt(self, text: str) -> TurnResult:
         """Run the program once; see `Session.prompt`."""
         if self._running is not None:
             raise AgentError(f"{self._spec.name}: the last turn has not ended")
-        self._recorder.note(Prompt(text))
+        self._recorder.prompted(text)
         self._output.clear()
         self._cancelled = anyio.Event()
         try:
             code = await self._run(text)
         except anyio.get_cancelled_exc_class():
-            self._recorder.note(TurnEnded("interrupted"))
+            self._recorder.turn_ended("interrupted")
             raise
         finally:
             self._running = None
@@ -147,8 +158,8 @@ class CommandSession:
         elif code != 0:
             reason = "error"
             self._recorder.update(Notice(f"{self._spec.name} {_how(code)}"))
-        self._recorder.note(TurnEnded(reason))
-        return TurnResult(reason, output, None)
+        self._recorder.turn_ended(reason)
+        return TurnResult(reason, output, self._recorder.meter.usage)
 
 
 def command_line(command: list[str], prompt: str) -> tuple[list[str], bytes | None]:

@@ -31,3 +31,9 @@ class AgentTimeout(AgentError):
     """It took longer than allowed to start a session."""
 
     code = "agent-timeout"
+
+
+class CannotResume(AgentError):
+    """It cannot go on with a session of before: it does not know how, or no longer has it. A new one may do."""
+
+    code = "agent-cannot-resume"

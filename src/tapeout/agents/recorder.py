@@ -1,11 +1,12 @@
 """Where everything that happens in a session goes: to the caller, the transcript and the terminal recording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from tapeout.agents.meter import Meter
 from tapeout.agents.render import render, tool_head, tool_output
 from tapeout.agents.transcript import Transcript
-from tapeout.agents.updates import Entry, Text, Thought, ToolCall, Update, Usage
+from tapeout.agents.updates import Entry, Prompt, Spent, Text, Thought, ToolCall, TurnEnded, Update, Usage
 
 LINE_LIMIT = 4096
 """Characters after which text without a newline is shown."""
@@ -26,8 +27,11 @@ class Terminal(Protocol):
 class Recorder:
     """Hands entries on, in order. Text reaches the terminal line by line, a tool call when it starts and ends."""
 
-    def __init__(self, on_update: Callable[[Update], None], transcript: Transcript, terminal: Terminal) -> None:
+    def __init__(
+        self, on_update: Callable[[Update], None], transcript: Transcript, terminal: Terminal, meter: Meter
+    ) -> None:
         self.terminal = terminal
+        self.meter = meter
         self._on_update = on_update
         self._transcript = transcript
         self._partial: Text | Thought | None = None
@@ -35,9 +39,20 @@ class Recorder:
         self._usage: Usage | None = None
 
     def update(self, update: Update) -> None:
-        """Something that the session reports."""
-        self.note(update)
-        self._on_update(update)
+        """Something that the session reports; what the meter makes of it follows."""
+        self._report(self.meter.read(update))
+
+    def prompted(self, text: str) -> None:
+        """A prompt is about to be given."""
+        self.meter.prompted(text)
+        self.note(Prompt(text))
+
+    def turn_ended(self, stop_reason: str, spent: Spent | None = None) -> None:
+        """A turn is over; `spent` is what it has spent, if the agent says so."""
+        self._report(self.meter.turn_ended(spent))
+        if self.meter.spent is not None:
+            self.note(self.meter.spent)
+        self.note(TurnEnded(stop_reason))
 
     def note(self, entry: Entry) -> None:
         """Something for the records alone."""
@@ -48,6 +63,12 @@ class Recorder:
         """Write what waits for more."""
         self._transcript.flush()
         self._end_line()
+
+    def _report(self, updates: Iterable[Update]) -> None:
+        for update in updates:
+            if not isinstance(update, Spent):  # it changes with every report: noted at the end of a turn
+                self.note(update)
+            self._on_update(update)
 
     def _show(self, entry: Entry) -> None:
         if isinstance(entry, (Text, Thought)):

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tapeout.agents.updates import (
+    Compacted,
     Entry,
     Failure,
     Notice,
     Permission,
     Plan,
     Prompt,
+    Spent,
     Text,
     Thought,
     ToolCall,
@@ -86,7 +88,16 @@ def _plan(entry: Plan) -> str:
 def _usage(entry: Usage) -> str:
     share = f" ({100 * entry.used / entry.size:.0f} %)" if entry.size else ""
     cost = f", cost {entry.cost:.2f}" if entry.cost is not None else ""
-    return _colour("2", f"context {entry.used:,} of {entry.size:,} tokens{share}{cost}")
+    about = "about " if entry.estimated else ""
+    return _colour("2", f"context {about}{entry.used:,} of {entry.size:,} tokens{share}{cost}")
+
+
+def _compacted(entry: Compacted) -> str:
+    return _colour("33", f"! the agent compacted its context from {entry.before:,} to {entry.after:,} tokens")
+
+
+def _spent(entry: Spent) -> str:
+    return ""  # for budgets: what a reader wants is in the usage
 
 
 def _permission(entry: Permission) -> str:
@@ -112,6 +123,8 @@ _RENDERERS: dict[type[Any], Callable[[Any], str]] = {
     ToolCall: _tool_call,
     Plan: _plan,
     Usage: _usage,
+    Compacted: _compacted,
+    Spent: _spent,
     Permission: _permission,
     Notice: _notice,
     TurnEnded: _turn_ended,

@@ -6,14 +6,22 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from tapeout.agents.choices import Permissions
+from tapeout.agents.choices import PARK_SECONDS, OnPermission, PermissionPolicy, Permissions
+from tapeout.agents.errors import CannotResume
+from tapeout.agents.meter import HIDDEN_TOKENS, Meter
 from tapeout.agents.recorder import Recorder, Terminal
 from tapeout.agents.transcript import Transcript
 from tapeout.agents.updates import Update, Usage
+from tapeout.agents.windows import configured_model, window_of
 from tapeout.base.sandbox import UNCONFINED, Confinement
 
 ANSWER_TAIL = 16 * 1024
 """Characters kept of what an agent said in a turn."""
+
+
+Driver = Literal["acp", "command", "claude-headless", "codex-headless"]
+"""How to talk to a program: the Agent Client Protocol; a process a prompt; the JSON streams of `claude -p` and of
+`codex exec --json`."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class AgentSpec:
     """An agent program and how to talk to it."""
 
     name: str
-    driver: Literal["acp", "command"]
+    driver: Driver
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     """Variables to set."""
@@ -33,6 +41,8 @@ class AgentSpec:
     """Modes to try if it does not, in order."""
     install: str = ""
     """How to install it, for a message."""
+    window: int | None = None
+    """Tokens that its context holds, whatever it says itself."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,17 @@ class Session(Protocol):
 
     @property
     def id(self) -> str:
-        """The agent's own name for the session."""
+        """The agent's own name for the session. Empty until a headless agent has told it, in its first turn."""
+        ...
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `open_session(..., resume=id)` may go on with this session after the end of its process."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model, by the agent's word or by its configuration; empty if nobody says."""
         ...
 
     async def prompt(self, text: str) -> TurnResult:
@@ -91,23 +111,45 @@ def open_session(
     permissions: Permissions = "allow",
     start_timeout: float = 60.0,
     confinement: Confinement = UNCONFINED,
+    resume: str | None = None,
+    on_permission: OnPermission | None = None,
+    park_seconds: float = PARK_SECONDS,
 ) -> AbstractAsyncContextManager[Session]:
     """Start an agent in the folder `cwd`; leaving the context ends its process.
 
     `env` is its whole environment, except for what `spec` adds. `on_update` is called in order, in the event loop, and
     must not block. `start_timeout` is in seconds. `confinement` holds for every process of the agent.
 
+    `resume` is the `Session.id` of an earlier session whose process has ended, in the same folder with the same home:
+    the agent goes on with what it knew. What it replays of it is neither recorded nor counted. With `permissions`
+    "park" a request waits for `on_permission`, at most `park_seconds`, and is then denied.
+
     Raises:
+        CannotResume: the agent cannot go on with that session; one without `resume` may do.
         AgentNotInstalled: its program is missing.
         AgentTimeout: no session within `start_timeout`.
         AgentError: it could not start a session; see `tapeout.agents.errors`.
     """
-    recorder = Recorder(on_update, transcript, terminal)
     environment = session_environment(spec, env)
+    recorder = Recorder(on_update, transcript, terminal, _meter(spec))
     if spec.driver == "command":
         from tapeout.agents.command import command_session
 
+        if resume is not None:
+            raise CannotResume(f"{spec.name} remembers nothing between its turns", hint="open a new session")
         return command_session(spec, cwd=cwd, env=environment, recorder=recorder, confinement=confinement)
+    if spec.driver != "acp":
+        from tapeout.agents.headless import headless_session
+
+        return headless_session(
+            spec,
+            cwd=cwd,
+            env=environment,
+            recorder=recorder,
+            permissions=permissions,
+            confinement=confinement,
+            resume=resume,
+        )
     from tapeout.agents.acp import acp_session  # imports for a second: only when needed, or by `preload`
 
     return acp_session(
@@ -115,13 +157,26 @@ def open_session(
         cwd=cwd,
         env=environment,
         recorder=recorder,
-        permissions=permissions,
+        permissions=PermissionPolicy(permissions, on_permission, park_seconds),
         start_timeout=start_timeout,
         confinement=confinement,
+        resume=resume,
+    )
+
+
+def _meter(spec: AgentSpec) -> Meter:
+    """A meter for a session with the agent."""
+    own = spec.driver == "command"
+    return Meter(
+        spec.window or window_of(configured_model(spec.command, spec.env) or spec.name),
+        fixed=spec.window is not None,
+        hidden=0 if own else HIDDEN_TOKENS,  # a program of one's own need not be an agent with tools
+        remembers=not own,
     )
 
 
 def preload() -> None:
     """Import everything that a session needs: for a server that forks workers, so that each need not."""
     import tapeout.agents.acp
-    import tapeout.agents.command  # noqa: F401
+    import tapeout.agents.command
+    import tapeout.agents.headless  # noqa: F401

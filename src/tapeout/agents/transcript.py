@@ -14,12 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from tapeout.agents.updates import (
+    Compacted,
     Entry,
     Failure,
     Notice,
     Permission,
     Plan,
     Prompt,
+    Spent,
     Text,
     Thought,
     ToolCall,
@@ -40,6 +42,8 @@ _KINDS: dict[str, type[Any]] = {
     "tool_call": ToolCall,
     "plan": Plan,
     "usage": Usage,
+    "compacted": Compacted,
+    "spent": Spent,
     "permission": Permission,
     "notice": Notice,
     "turn_ended": TurnEnded,

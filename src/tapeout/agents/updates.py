@@ -74,6 +74,32 @@ class Usage:
     """Tokens that it can hold."""
     cost: float | None = None
     """What the session has cost so far, in the agent's currency (US dollars, so far as known)."""
+    estimated: bool = False
+    """Whether the agent did not report it: an estimate from the length of the transcript."""
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """The agent shortened its own context: what it knew of the task may be lost."""
+
+    before: int
+    """Tokens in the context, at most, before it did."""
+    after: int
+    """Tokens after it."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the session has spent so far, since we opened it; a later one replaces it."""
+
+    input_tokens: int
+    """Tokens that went into the model, those read from its cache included: each request sends the whole context."""
+    output_tokens: int
+    """Tokens that it wrote. 0 while only an estimate of the input is known."""
+    cost: float | None = None
+    """In the agent's currency (US dollars, so far as known); None if nobody says."""
+    estimated: bool = False
+    """Whether the tokens are an estimate, at least for a part: the agent reports none, or the turn still runs."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +133,7 @@ class Failure:
     text: str
 
 
-Update = Text | Thought | ToolCall | Plan | Usage | Permission | Notice
+Update = Text | Thought | ToolCall | Plan | Usage | Compacted | Spent | Permission | Notice
 """What a session reports."""
 
 Entry = Update | Prompt | TurnEnded | Failure
@@ -121,7 +147,7 @@ def join(earlier: Entry, later: Entry) -> Entry | None:
         return None if len(text) > TEXT_LIMIT else replace(earlier, text=text)
     if isinstance(earlier, ToolCall) and isinstance(later, ToolCall) and earlier.id == later.id:
         return later
-    return later if isinstance(earlier, (Plan, Usage)) and type(earlier) is type(later) else None
+    return later if isinstance(earlier, (Plan, Usage, Spent)) and type(earlier) is type(later) else None
 
 
 def clip(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -130,6 +156,24 @@ def clip(text: str, limit: int = TEXT_LIMIT) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters cut ...]\n{text[-half:]}"
+
+
+def spent_in_turn(sent: object, written: object, total: object = None, cost: object = None) -> Spent | None:
+    """What a turn has spent, of an agent's figures; None if they are none.
+
+    Some count tokens read from the cache into the input, some apart and into the total only.
+    """
+    tokens_in, tokens_out, tokens = _number(sent), _number(written), _number(total)
+    if tokens_in is None or tokens_out is None:
+        return None
+    return Spent(int(max(tokens_in, (tokens or 0) - tokens_out)), int(tokens_out), _number(cost))
+
+
+def replayed_prompt(update: object) -> str:
+    """The text of an earlier prompt that a session which is loaded replays; empty if the update is something else."""
+    if not isinstance(update, Mapping) or update.get("sessionUpdate") != "user_message_chunk":
+        return ""
+    return _content(update.get("content"))
 
 
 class UpdateReader:

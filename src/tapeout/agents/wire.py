@@ -9,21 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tapeout.agents.errors import AgentProtocolError
+from tapeout.agents.lines import JsonLines
 from tapeout.agents.process import AgentProcess
-from tapeout.agents.render import plain
-
-LINE_LIMIT = 16 * 1024 * 1024
-"""Bytes of the longest message: agents send whole files in one."""
-
-STRAY_LINES = 50
-"""Lines that are no messages (banners, log lines) that an agent may print in a session."""
-
-STRAY_BYTES = 64 * 1024
-"""Bytes of such lines."""
-
-QUOTE = 200
-"""Characters of an agent's output quoted in a message."""
 
 BREATH = 64
 """Notifications after which other tasks get their turn."""
@@ -43,17 +30,14 @@ class Wire:
         """Why the stream ended, if it was not its natural end."""
         self.spoke = False
         """Whether any message came."""
-        self._name = name
         self._process = process
         self._on_session_update = on_session_update
-        self._on_stray = on_stray
-        self._stray = bytearray()
-        self._stray_lines = 0
+        self._lines = JsonLines(name, "ACP", process, on_stray, _is_message)
         self._notifications = 0
 
     def stray(self) -> str:
         """The start of what was printed besides messages, quoted."""
-        return quote(self._stray.decode(errors="replace"))
+        return self._lines.stray()
 
     async def send(self, message: dict[str, Any]) -> None:
         """Write a message.
@@ -82,28 +66,13 @@ class Wire:
 
     async def _next(self) -> dict[str, Any] | None:
         while True:
-            line = await self._line()
-            if not line:
-                return None
-            message = _parse(line)
+            message = await self._lines.next()
             if message is None:
-                self._note_stray(line)
-                continue
+                return None
             self.spoke = True
             if "method" not in message or "id" in message:
                 return message
             await self._notification(message)
-
-    async def _line(self) -> bytes:
-        try:
-            return await self._process.stdout.readuntil(b"\n")
-        except asyncio.IncompleteReadError as error:
-            return error.partial
-        except asyncio.LimitOverrunError as error:
-            start = quote((await self._process.stdout.read(QUOTE)).decode(errors="replace"))
-            raise AgentProtocolError(
-                f"{self._name} printed a line of more than {LINE_LIMIT:,} bytes: {start}"
-            ) from error
 
     async def _notification(self, message: dict[str, Any]) -> None:
         self._notifications += 1
@@ -113,31 +82,8 @@ class Wire:
         if message["method"] == "session/update" and isinstance(params, dict):
             self._on_session_update(params)
 
-    def _note_stray(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        self._stray_lines += 1
-        self._stray += line[: STRAY_BYTES + 1]
-        self._on_stray(quote(line.decode(errors="replace")))
-        if self._stray_lines > STRAY_LINES or len(self._stray) > STRAY_BYTES:
-            raise AgentProtocolError(
-                f"{self._name} does not speak ACP on its standard output: it printed {self.stray()}"
-            )
 
-
-def quote(text: str) -> str:
-    """The start of some output in quotes, with everything unusual escaped."""
-    shown = plain(text[: 4 * QUOTE]).strip()[:QUOTE]
-    return json.dumps(shown, ensure_ascii=False)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """A JSON-RPC message, or None."""
-    try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(message, dict):
-        return None
+def _is_message(message: dict[str, Any]) -> bool:
+    """Whether it is one of JSON-RPC."""
     method = message.get("method")
-    return message if isinstance(method, str) or (method is None and "id" in message) else None
+    return isinstance(method, str) or (method is None and "id" in message)

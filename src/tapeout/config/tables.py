@@ -33,8 +33,9 @@ class FloorConfig(Model):
     agent: Name = "claude"
     """The agent that works on issues which do not name one."""
 
-    permissions: Literal["allow", "deny"] = "allow"
-    """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`."""
+    permissions: Literal["allow", "deny", "park"] = "allow"
+    """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`.
+    `park` asks a person, and denies when none answers in time."""
 
     refine_rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """How often a failed verdict goes back to the same session. Repair gains come mostly in the first two rounds
@@ -93,8 +94,9 @@ class TrackerConfig(Model):
 class AgentConfig(Model):
     """`[agents.NAME]`: an agent of your own, or changes to one that the catalog knows."""
 
-    driver: Literal["acp", "command"] | None = None
-    """How to talk to it. Required for an agent that the catalog does not know."""
+    driver: Literal["acp", "command", "claude-headless", "codex-headless"] | None = None
+    """How to talk to it: the Agent Client Protocol; any program, a process for each prompt; what `claude -p` and `codex
+    exec --json` print. Required for an agent that the catalog does not know."""
 
     command: Annotated[tuple[str, ...], Field(strict=False)] | None = None
     """Program and arguments. For `command` agents, `{prompt}` in an argument is replaced by the prompt; without it the
@@ -111,3 +113,6 @@ class AgentConfig(Model):
 
     context_limit: Share | None = None
     """How full its context may get, in place of `floor.context_limit`. If its lane has a limit too, the lower holds."""
+
+    window: Annotated[int, Field(ge=1000)] | None = None
+    """Tokens that its context holds. By default what the agent reports, else what its model is known to hold."""
