@@ -80,9 +80,7 @@ def test_an_agent_of_ones_own_needs_driver_and_command(table: str) -> None:
 
 
 def test_an_unknown_agent_lists_the_known() -> None:
-    with pytest.raises(
-        UsageError, match=r"known are claude, claude-headless, codex, .*, mine"
-    ):
+    with pytest.raises(UsageError, match=r"known are claude, claude-headless, codex, .*, mine"):
         resolve("cloude", config("[agents.mine]\ndriver = 'acp'\ncommand = ['mine']"))
 
 

@@ -1,9 +1,9 @@
 """Agents that speak the Agent Client Protocol: the client side, on the official SDK.
 
 We offer no capabilities: no file access and no terminals, for an agent has its own copy of the code and its own
-shell; a request for them is answered "method not found". None of the agents in the catalog needs them. Permission
-requests are answered by policy, at once or when somebody whom it asks has answered, in any case in bounded time;
-requests for input are declined.
+shell, and no forms to fill in; a request for them is answered "method not found". None of the agents in the catalog
+needs them. Permission requests are answered by policy, at once or when somebody whom it asks has answered, in any case
+in bounded time.
 
 A session of a process that has ended is taken up with `session/resume`, which says nothing, or `session/load`, which
 replays the conversation as updates: those are counted into the estimate of the context and otherwise passed over.
@@ -25,7 +25,6 @@ from acp.core import ClientSideConnection
 from acp.schema import (
     AllowedOutcome,
     ClientCapabilities,
-    DeclineElicitationResponse,
     DeniedOutcome,
     Implementation,
     LoadSessionResponse,
@@ -56,7 +55,6 @@ from tapeout.agents.updates import (
     Text,
     UpdateReader,
     Usage,
-    clip,
     replayed_prompt,
     spent_in_turn,
 )
@@ -236,11 +234,6 @@ class AcpSession:
         if chosen is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
         return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen[0]))
-
-    async def create_elicitation(self, message: str, **_more: Any) -> DeclineElicitationResponse:
-        """The SDK calls this when the agent asks for input, although we offer none."""
-        self._recorder.update(Notice(f"the agent asked for input, which was declined: {clip(message, 1000)}"))
-        return DeclineElicitationResponse(action="decline")
 
     async def _decide(self, question: Question) -> Decision | None:
         """The answer to a request by our policy; None when its turn was cancelled meanwhile."""

@@ -28,6 +28,7 @@ from tapeout.agents.render import plain
 from tapeout.agents.session import ANSWER_TAIL, AgentSpec, TurnResult
 from tapeout.agents.updates import Failure, Notice, Text
 from tapeout.agents.windows import configured_model
+from tapeout.base.errors import cause_of
 from tapeout.base.sandbox import Confinement
 
 EXIT_SECONDS = 5.0
@@ -146,15 +147,22 @@ class HeadlessSession:
 
     async def _exchange(self, process: AgentProcess, text: str) -> None:
         """Write the prompt and read to the end of the output."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_write, process, text)
+                await self._listen(process)
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise cause_of(group) from group
+
+    async def _listen(self, process: AgentProcess) -> None:
+        """Report what the process prints, to the end."""
         lines = JsonLines(self._spec.name, self._dialect.language, process, self._on_stray, _has_type)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_write, process, text)
-            while (message := await lines.next()) is not None:
-                for update in self._dialect.read(message):
-                    if isinstance(update, Text):
-                        self._answer = (self._answer + update.text)[-ANSWER_TAIL:]
-                    self._recorder.update(update)
-            tasks.cancel_scope.cancel()
+        while (message := await lines.next()) is not None:
+            for update in self._dialect.read(message):
+                if isinstance(update, Text):
+                    self._answer = (self._answer + update.text)[-ANSWER_TAIL:]
+                self._recorder.update(update)
 
     async def _ending(self, process: AgentProcess) -> Ending:
         """How the turn ended."""

@@ -7,6 +7,7 @@ more than this table.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 DEFAULT_WINDOW = 128_000
 """Tokens, for a model that nobody knows: what current models hold at least."""
@@ -46,7 +47,7 @@ def window_of(model: str) -> int:
 
 def configured_model(command: Sequence[str], env: Mapping[str, str]) -> str:
     """The model that a command line or a variable such as `ANTHROPIC_MODEL` chooses; empty if none does."""
-    for part, following in zip(command, [*command[1:], ""], strict=True):
+    for part, following in zip_longest(command, command[1:], fillvalue=""):
         option = _MODEL_OPTION.fullmatch(part)
         if option is not None:
             return option["value"] or following
