@@ -97,8 +97,6 @@ async def test_a_cancelled_turn_takes_its_question_back(bench: Bench) -> None:
         asked.set()
         return await silence(question)
 
-    return
-
     async with (
         bench.open(asker(bench), permissions="park", on_permission=wait) as session,
         anyio.create_task_group() as tasks,

@@ -24,6 +24,8 @@ class Agent:
     """A session whose turn says what it is given and then does what it is made to do."""
 
     id = "one"
+    can_resume = False
+    model = ""
 
     def __init__(self, work: Callable[["Agent"], object] = lambda _: None, *, deaf: bool = False) -> None:
         self.prompts: list[str] = []

@@ -284,22 +284,26 @@ class AcpSession:
 
     async def _settle(self, response: NewSessionResponse | LoadSessionResponse | ResumeSessionResponse) -> None:
         """Note the model, choose the mode."""
-        for option in response.config_options or ():
-            if option.category == "model" and isinstance(option.current_value, str):
-                self._model = plain(option.current_value)[:100]
+        chosen = [option.current_value for option in response.config_options or () if option.category == "model"]
+        self._model = next((plain(name)[:100] for name in chosen if isinstance(name, str)), self._model)
         wanted = [mode for mode in (self._spec.mode, *self._spec.fallback_modes) if mode]
         modes = response.modes
         offered = [mode.id for mode in modes.available_modes] if modes else []
         mode, notice = choose_mode(wanted, offered, modes.current_mode_id if modes else "")
         if mode is not None:
-            try:
-                await self._connection.set_session_mode(session_id=self._id, mode_id=mode)
-            except RequestError as error:
-                notice = f"the agent refused mode {mode}: {error}"
-            except (ConnectionError, ValidationError) as error:
-                raise self.fail(await self._explain("session/set_mode", error)) from error
+            notice = await self._set_mode(mode)
         if notice is not None:
             self._recorder.update(Notice(notice))
+
+    async def _set_mode(self, mode: str) -> str | None:
+        """Switch to a mode that is offered; what to tell if the agent refuses."""
+        try:
+            await self._connection.set_session_mode(session_id=self._id, mode_id=mode)
+        except RequestError as error:
+            return f"the agent refused mode {mode}: {error}"
+        except (ConnectionError, ValidationError) as error:
+            raise self.fail(await self._explain("session/set_mode", error)) from error
+        return None
 
     def _on_session_update(self, params: Mapping[str, Any]) -> None:
         update = self._updates.read(params.get("update"))
