@@ -14,7 +14,7 @@ from tapeout.floor.context import curve
 from tapeout.floor.prompting import CompiledPrompt
 from tapeout.gate import queuestatus
 from tapeout.gate.prove import Proof
-from tapeout.tracker import model, queries
+from tapeout.tracker import fields, model, queries
 from tapeout.tracker.commands import finding, reports
 from tapeout.tracker.history import entries, undo
 from tapeout.tracker.prime import digest, primer
@@ -219,6 +219,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "graph": _FREE,
         "prime": made.of(primer.Primer),
         "digest": made.of(digest.Digest),
+        "plan": _object({"file": _text(), "issues": _list(made.of(fields.Draft)), "filed": _list(_text())}),
         "prompt": made.object(CompiledPrompt, issue=_text(), attempt={"type": "integer"}),
         "claim": lease,
         "renew": lease,

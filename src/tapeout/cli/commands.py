@@ -69,6 +69,7 @@ COMMANDS = (
     ),
     Command("prime", "prime", "the plan for a fresh session: goal, work in progress, failures, rules; within a budget"),
     Command("digest", "digest", "what whoever steers needs to know of everything, in at most 2,000 tokens"),
+    Command("plan", "plan", "let an agent propose issues for a goal, and file them when you say so"),
     Command("prompt", "prompt", "exactly what the next worker on an issue will be told"),
     Command("mcp", "mcp", "serve the tracker to an MCP client on standard input and output"),
     Command("claim", "claims", "take an issue for yourself"),

@@ -164,6 +164,16 @@ def several(connection: sqlite3.Connection, identities: Sequence[str]) -> list[I
     return [found[identity] for identity in identities if identity in found]
 
 
+def open_titles(connection: sqlite3.Connection, titles: Sequence[str]) -> dict[str, str]:
+    """Those of these titles that open issues have, and the id of the oldest that has it."""
+    rows = connection.execute(
+        "SELECT title, id FROM issues WHERE status = 'open' AND title IN (SELECT value FROM json_each(?))"
+        " ORDER BY created_clock DESC, id DESC",
+        (json.dumps(list(titles)),),
+    )
+    return dict(rows.fetchall())
+
+
 def ready(connection: sqlite3.Connection, now: float, limit: int, labels: Sequence[str] = ()) -> list[Issue]:
     """Issues that a worker could start now and that have all these labels, most urgent first."""
     names = {f"label{number}": label for number, label in enumerate(labels)}

@@ -28,8 +28,10 @@ def open_workspace(paths: StatePaths, attempt: str) -> Workspace:
     raise NotFound(f"nothing is known of the base of the workspace of {attempt}")
 
 
-def remove(paths: StatePaths, attempt: str) -> None:
+def remove(paths: StatePaths, attempt: str, *, save: bool = True) -> None:
     """Delete the workspace of an attempt, and what crashes left of it; what is in it is pulled first.
+
+    With `save` false it is a workspace whose work nobody wants: it is not pulled.
 
     Nothing happens if there is none. A removal that was killed is finished by the next.
 
@@ -37,7 +39,7 @@ def remove(paths: StatePaths, attempt: str) -> None:
         EnvironmentProblem: the work cannot be saved, and so was not deleted; or the folder cannot be deleted.
     """
     root = folder_of(paths, attempt)
-    if os.path.lexists(root):
+    if save and os.path.lexists(root):
         with contextlib.suppress(NotFound):  # nothing in it that could be saved
             pull(open_workspace(paths, attempt))
         faults.point("remove.saved")

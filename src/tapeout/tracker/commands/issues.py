@@ -63,6 +63,11 @@ class IssueCommands(Store):
         with self._reading() as connection:
             return queries.issues(connection, wanted, limit)
 
+    def open_titles(self, titles: Sequence[str]) -> dict[str, str]:
+        """Those of these titles that open issues have, and the id of one that has it."""
+        with self._reading() as connection:
+            return queries.open_titles(connection, titles)
+
     def ready(self, limit: int = -1, now: float | None = None) -> list[Issue]:
         """Issues that a worker could start now, most urgent first."""
         with self._reading() as connection:

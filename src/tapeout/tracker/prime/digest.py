@@ -106,11 +106,7 @@ def _plans(facts: DigestFacts) -> Iterator[Plan]:
 def _running(one: Running) -> Item:
     context = "" if one.context is None else f", {_percent(one.context)} of its context used"
     facts = f"{name(one.agent)}, {name(one.state)}, attempt {one.number}.{one.rounds}, {length(one.seconds)}{context}"
-    return both(
-        lambda title, text: (
-            f"- {brief_line(one.issue, title)}: {facts}{f': {quoted(one.activity, text // 3)}' if one.activity else ''}"
-        )
-    )
+    return both(lambda title, _: f"- {brief_line(one.issue, title)}: {facts}")
 
 
 def _percent(share: float) -> str:

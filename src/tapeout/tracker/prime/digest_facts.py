@@ -38,8 +38,6 @@ class Running(NamedTuple):
     state: str
     seconds: float
     """Since it started."""
-    activity: str
-    """What it does, in the agent's words."""
     context: float | None
     """Share of the context window that is used, from 0; None if unknown."""
 
@@ -140,17 +138,14 @@ def _red_main(connection: sqlite3.Connection) -> Iterator[Brief]:
 def _running(connection: sqlite3.Connection, now: float) -> Iterator[Running]:
     sql = (
         "SELECT i.id, i.title, i.type, i.priority, a.agent, a.number, a.rounds, a.state, a.started_at,"
-        " substr(coalesce(v.text, ''), 1, :characters), coalesce(v.used, a.tokens_used),"
-        " coalesce(v.window, a.tokens_window)"
+        " coalesce(v.used, a.tokens_used), coalesce(v.window, a.tokens_window)"
         " FROM (SELECT * FROM attempts INDEXED BY attempts_running WHERE state <> 'ended'"
         " ORDER BY started_at, id LIMIT :most) a"
         " CROSS JOIN issues i ON i.id = a.issue LEFT JOIN activity v ON v.attempt = a.id ORDER BY a.started_at, a.id"
     )
-    for *brief, agent, number, rounds, state, started, text, used, window in _rows(
-        connection, sql, most=MOST_ITEMS, characters=MOST_CHARACTERS
-    ):
+    for *brief, agent, number, rounds, state, started, used, window in _rows(connection, sql, most=MOST_ITEMS):
         share = used / window if used is not None and window else None
-        yield Running(Brief(*brief), agent, number, rounds, state, now - started, text, share)
+        yield Running(Brief(*brief), agent, number, rounds, state, now - started, share)
 
 
 def _running_total(connection: sqlite3.Connection) -> int:
