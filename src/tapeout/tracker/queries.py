@@ -316,13 +316,17 @@ def attempt(connection: sqlite3.Connection, prefix: str) -> Attempt:
 
 
 def attempt_notes(
-    connection: sqlite3.Connection, column: Literal["attempt", "topic"], value: str, limit: int = -1
+    connection: sqlite3.Connection,
+    column: Literal["attempt", "topic"],
+    value: str,
+    limit: int = -1,
+    since: float = 0.0,
 ) -> list[AttemptNote]:
-    """Notes of one attempt, or about one topic; newest first."""
+    """Notes of one attempt, or about one topic, written at `since` (Unix time) or later; newest first."""
     rows = connection.execute(
-        f"SELECT attempt, topic, issue, at, data FROM attempt_notes WHERE {column} = ?"
+        f"SELECT attempt, topic, issue, at, data FROM attempt_notes WHERE {column} = ? AND at >= ?"
         " ORDER BY at DESC, attempt, topic LIMIT ?",
-        (value, limit),
+        (value, since, limit),
     )
     return [AttemptNote(attempt, topic, issue, at, json.loads(data)) for attempt, topic, issue, at, data in rows]
 

@@ -105,9 +105,17 @@ class Store:
         if self.setting(name) == value:
             return
         with self._writing():
-            self._connection.execute("DELETE FROM meta WHERE key = ?", (name,))
-            if value:
-                self._connection.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+            self._set(name, value)
+
+    def revise_setting(self, name: str, revise: Callable[[str], str]) -> None:
+        """Set it to what `revise` makes of what it is now; nobody else writes in between."""
+        with self._writing():
+            self._set(name, revise(self.setting(name)))
+
+    def _set(self, name: str, value: str) -> None:
+        self._connection.execute("DELETE FROM meta WHERE key = ?", (name,))
+        if value:
+            self._connection.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
 
     def merge(self, operations: Sequence[Operation], now: float | None = None) -> Merged:
         """Bring in operations that other clones wrote, in one transaction. Those that are known change nothing.

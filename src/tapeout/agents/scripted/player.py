@@ -18,6 +18,10 @@ OUTPUT_TAIL = 4096
 """Characters of a tool's output that the client sees."""
 
 
+class Refusal(Exception):
+    """The turn is to be answered with an error, as by an agent whose model does not answer."""
+
+
 class Wire:
     """JSON-RPC, one message a line, on file descriptors 0 and 1."""
 
@@ -80,7 +84,12 @@ class Session:
     def play(self, request: object, prompt: str) -> None:
         """One turn, from the prompt to the answer."""
         self._prompts += 1
-        reason = self._play(prompt)
+        try:
+            reason = self._play(prompt)
+        except Refusal as refusal:
+            self.busy = False
+            self._wire.refuse(request, -32603, str(refusal))
+            return
         self.busy = False
         self._wire.answer(request, {"stopReason": reason})
 

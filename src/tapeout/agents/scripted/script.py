@@ -68,6 +68,7 @@ _ACTIONS: dict[str, tuple[type, dict[str, _Option]]] = {
     "flood": (int, {}),
     "rubbish": (str, {}),
     "daemon": (str, {}),
+    "fail": (str, {}),
 }
 _KIND_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 
-from .player import Session
+from .player import Refusal, Session
 from .script import Step
 
 WINDOW = 200_000
@@ -123,6 +123,10 @@ def _daemon(session: Session, step: Step) -> None:
     subprocess.run(argv, cwd=session.cwd, start_new_session=True, stdin=subprocess.DEVNULL, check=False)
 
 
+def _fail(session: Session, step: Step) -> None:
+    raise Refusal(step.value)
+
+
 _PLAYERS: dict[str, Callable[[Session, Step], None]] = {
     "write": _edit,
     "replace": _edit,
@@ -140,4 +144,5 @@ _PLAYERS: dict[str, Callable[[Session, Step], None]] = {
     "flood": _flood,
     "rubbish": _rubbish,
     "daemon": _daemon,
+    "fail": _fail,
 }

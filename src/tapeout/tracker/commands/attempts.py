@@ -72,10 +72,10 @@ class AttemptCommands(LeaseCommands):
         with self._reading() as connection:
             return {note.topic: note.data for note in queries.attempt_notes(connection, "attempt", attempt)}
 
-    def noted(self, topic: str, *, limit: int = 1000) -> list[AttemptNote]:
-        """The newest notes about a topic, of all attempts, newest first."""
+    def noted(self, topic: str, *, limit: int = 1000, since: float = 0.0) -> list[AttemptNote]:
+        """The newest notes about a topic, of all attempts, written at `since` (Unix time) or later; newest first."""
         with self._reading() as connection:
-            return queries.attempt_notes(connection, "topic", topic, limit)
+            return queries.attempt_notes(connection, "topic", topic, limit, since)
 
     def end_attempt(
         self,
