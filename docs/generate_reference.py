@@ -110,6 +110,11 @@ def configuration_page() -> str:
         ("`[tracker]`", config.TrackerConfig),
         ("`[agents.NAME]`", config.AgentConfig),
         ("`[lane.NAME]`", config.LaneConfig),
+        ("`[lane.NAME.budget]`", config.LaneBudget),
+        ("`[budget]`", config.FloorBudget),
+        ("`[budget.attempt]`, `[lane.NAME.budget.attempt]`", config.AttemptBudget),
+        ("`[budget.issue]`, `[lane.NAME.budget.issue]`", config.IssueBudget),
+        ("`[provider.NAME]`", config.ProviderConfig),
         ("`[[check]]`", config.CheckConfig),
         ("`[gate]`", config.GateConfig),
         ("`[gate.privileged]`", config.PrivilegedConfig),
@@ -127,7 +132,7 @@ def configuration_page() -> str:
     for title, model in tables:
         rows = ["| field | type | default | |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, config.Model):
+            if any(_is_table(part) for part in (field.annotation, *get_args(field.annotation))):
                 continue  # a table of its own
             kind = _kind(model, name)
             given = None if field.is_required() else field.get_default(call_default_factory=True)
@@ -180,6 +185,10 @@ def _field_docs(source: str) -> dict[tuple[str, str], str]:
                 if is_field and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
                     found[node.name, field.target.id] = inspect.cleandoc(str(text.value.value))
     return found
+
+
+def _is_table(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, config.Model)
 
 
 def _kind(model: type[config.Model], name: str) -> str:

@@ -182,6 +182,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
                 "first_pass_yield": {"type": ["number", "null"]}, "seconds": {"type": "number"},
                 "unpublished": {"description": "Why landed commits are not where they belong.",
                                 "type": ["string", "null"]},
+                "over_budget": {"description": "The budget of the run that ended it.", "type": ["string", "null"]},
             }),
             "description": "What tapeout up prints at its end.",
             "additionalProperties": True,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tapeout.config import FloorConfig
 from tapeout.floor import policy
+from tapeout.floor.admission import Start
 from tapeout.floor.cuts import CutKind
 from tapeout.floor.dispatch import MAX_FAILURES, Snapshot, plan_dispatch
 from tapeout.floor.report import give_up_report
@@ -65,8 +66,8 @@ def test_nothing_to_do_is_idle() -> None:
 
 def test_ready_issues_fill_the_free_slots_most_urgent_first() -> None:
     ready = [issue(f"i{n}") for n in range(6)]
-    plan = plan_dispatch(snapshot(ready=ready, starting={"a-9": "i0"}))
-    assert [one.id for one in plan.start] == ["i1", "i2", "i3"]
+    plan = plan_dispatch(snapshot(ready=ready, starting={"a-9": Start(issue("i0"), "codex")}))
+    assert [one.issue.id for one in plan.start] == ["i1", "i2", "i3"]
 
 
 def test_an_attempt_without_a_process_is_salvaged_and_its_issue_is_not_started_again() -> None:
@@ -110,13 +111,13 @@ def test_a_plan_never_exceeds_the_slots_and_never_doubles_an_issue(
         ready=[issue(f"i{n}") for n in ready],
         running=[attempt(f"a-{n}", f"i{n}") for n in running],
         jobs={f"a-{n}" for n in alive},
-        starting={f"a-{n}": f"i{n}" for n in starting},
+        starting={f"a-{n}": Start(issue(f"i{n}"), "codex") for n in starting},
         queued=queued,
         gate_runs=gate_runs,
         stopping=stopping,
     )
     plan = plan_dispatch(now)
-    started = [one.id for one in plan.start]
+    started = [one.issue.id for one in plan.start]
     assert len(started) == len(set(started))
     assert not plan.start or len(started) + len(running) + len(starting) <= slots
     assert not set(started) & ({f"i{n}" for n in running} | {f"i{n}" for n in starting})

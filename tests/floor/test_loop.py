@@ -11,6 +11,7 @@ import pytest
 from tapeout.base import processes
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.config import parse_config
 from tapeout.engine import Job, Running
 from tapeout.floor.dispatch import MAX_FAILURES
 from tapeout.floor.loop import GATE_JOB, Floor, FloorSettings
@@ -19,6 +20,7 @@ from tapeout.tracker.doorbell import Doorbell
 from tapeout.tracker.model import Lease
 
 COMMIT = "c" * 40
+CONFIG = parse_config('[[check]]\nname = "sound"\nrun = "true"')
 ME = {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": processes.start_time(os.getpid())}
 SLOTS = 2
 PATIENCE = 30.0
@@ -66,7 +68,9 @@ def tracker(tmp_path: Path) -> Iterator[Tracker]:
 def run_floor(tracker: Tracker, play: Callable[[Job], None]) -> list[str]:
     """Run a floor until it is idle; the jobs that it started."""
     paths = tracker.paths
-    settings = FloorSettings(paths, Repository("/nowhere", "/nowhere/.git"), "main", SLOTS, "scripted", until_idle=True)
+    settings = FloorSettings(
+        paths, Repository("/nowhere", "/nowhere/.git"), "main", SLOTS, ("scripted",), until_idle=True, config=CONFIG
+    )
     stage = Stage(play)
 
     async def run() -> None:

@@ -58,7 +58,7 @@ def test_what_overlaps_is_started_after_what_does_not() -> None:
     ready = [scoped("i1", "src/**"), scoped("i2", "docs/**"), scoped("i3", "src/a.py"), scoped("i4")]
     now = dataclasses.replace(NOTHING, slots=3, ready=ready, scopes={"i0": ("src/b.py",)})
     plan = plan_dispatch(now)
-    assert [one.id for one in plan.start] == ["i2", "i3", "i4"]
+    assert [one.issue.id for one in plan.start] == ["i2", "i3", "i4"]
     assert plan.passed_over == ("i1",)
 
 

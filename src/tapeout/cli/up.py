@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapeout.base.errors import EnvironmentProblem, UsageError
@@ -14,6 +15,8 @@ from tapeout.cli.context import Context, here, target_branch
 from tapeout.cli.output import Result, duration, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tapeout.cli.commands import Describes
     from tapeout.config import Config
     from tapeout.floor.loop import FloorSettings
@@ -31,6 +34,15 @@ def add_arguments(parser: Describes) -> None:
     """Arguments of `up`."""
     parser.add_argument("--workers", type=int, metavar="N", help="how many at once; default: floor.workers, 8")
     parser.add_argument("--agent", metavar="NAME", help="default: floor.agent of tapeout.toml")
+    parser.add_argument(
+        "--budget-time", metavar="DURATION", help="end after this time, such as 90m; default: budget.time"
+    )
+    parser.add_argument(
+        "--budget-tokens", metavar="N", help="end when agents have used so many; default: budget.tokens"
+    )
+    parser.add_argument(
+        "--budget-cost", metavar="USD", help="end when agents have cost so much; default: budget.cost, 200"
+    )
     parser.add_argument("--until-idle", action="store_true", help="end when nothing is left that agents could do")
     parser.add_argument("--detach", action="store_true", help="run in the background")
     parser.add_argument("--plain", action="store_true", help="a line an event instead of the live view")
@@ -41,14 +53,46 @@ def add_arguments(parser: Describes) -> None:
 def _up(arguments: argparse.Namespace) -> Result:
     if arguments.workers is not None and not 1 <= arguments.workers <= 256:
         raise UsageError("--workers should be 1 to 256")
+    given = given_limits(arguments.budget_time, arguments.budget_tokens, arguments.budget_cost)
     context = here()
     if arguments.detach:
         return _detach(context, arguments)
     view = "none" if arguments.json else "plain" if arguments.plain or not sys.stdout.isatty() else "live"
     done = run_floor(
-        context, workers=arguments.workers, agent=arguments.agent, until_idle=arguments.until_idle, view=view
+        context,
+        workers=arguments.workers,
+        agent=arguments.agent,
+        until_idle=arguments.until_idle,
+        view=view,
+        given=given,
     )
     return Result(run_data(done), run_text(done))
+
+
+def given_limits(time_text: str | None, tokens: str | None, cost: str | None) -> dict[str, float]:
+    """Limits of the run from the command line.
+
+    Raises:
+        UsageError: one of them is no duration, count or amount above nothing.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from tapeout.config.budget import Count, Money
+    from tapeout.config.values import Seconds
+
+    given: dict[str, float] = {}
+    for name, text, kind, what in (
+        ("time", time_text, Seconds, 'a duration such as "90m"'),
+        ("tokens", tokens, Count, "a number of tokens"),
+        ("cost", cost, Money, "a number of US dollars"),
+    ):
+        if text is None:
+            continue
+        try:
+            given[name] = TypeAdapter(kind).validate_strings(text.replace(",", "").replace("_", ""))
+        except ValidationError:
+            raise UsageError(f"--budget-{name} should be {what}, above 0") from None
+    return given
 
 
 class FloorRun(NamedTuple):
@@ -59,13 +103,24 @@ class FloorRun(NamedTuple):
     """Wall time."""
     unpublished: str | None
     """Why landed commits have not reached the user's branch or remote, if they have not."""
+    over_budget: str | None
+    """The budget of the run that ended it, if one did."""
 
 
-def run_floor(context: Context, *, workers: int | None, agent: str | None, until_idle: bool, view: str) -> FloorRun:
+def run_floor(
+    context: Context,
+    *,
+    workers: int | None,
+    agent: str | None,
+    until_idle: bool,
+    view: str,
+    given: Mapping[str, float] = MappingProxyType({}),
+) -> FloorRun:
     """Run a floor until it is stopped or idle.
 
     Args:
         view: `live`, `plain` (a line an event) or `none`.
+        given: limits of the run, as from `given_limits`.
 
     Raises:
         Busy: a floor runs on this repository already.
@@ -73,6 +128,7 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
     """
     import anyio
 
+    from tapeout.floor.budgets.run import WHOLE_RUN, reached_now
     from tapeout.floor.lock import FloorLock
     from tapeout.floor.loop import FloorSettings
     from tapeout.floor.sharing import share_claims
@@ -82,28 +138,34 @@ def run_floor(context: Context, *, workers: int | None, agent: str | None, until
     branch = target_branch(context)
     started = time.time()
     with FloorLock(context.paths) as lock:
-        config = _prepare(context, branch, agent)
+        config = _prepare(context, branch)
+        usual = (agent,) if agent else config.floor.agents or (config.floor.agent,)
+        missing = _missing_agents(config, usual)
         settings = FloorSettings(
             paths=context.paths,
             repository=context.repository,
             branch=branch,
             workers=workers or config.floor.workers,
-            agent=agent or config.floor.agent,
+            agents=usual,
             until_idle=until_idle,
+            config=config,
             sync_seconds=config.tracker.sync,
             remote=config.tracker.remote or "",
+            given=given,
+            missing=missing,
         )
         with Tracker.open(context.paths, "floor") as tracker:
             share_claims(tracker, context.repository, config.tracker)
-        lock.describe(settings.workers, settings.agent)
+        lock.describe(settings.workers, ", ".join(one for one in usual if one not in missing))
         anyio.run(_run, settings, view)
         with Tracker.open(context.paths, "floor") as tracker:
             unpublished = _publish(context, config, tracker)
             summary = summarize(tracker, started)
             stopped = tracker.queue_stopped()
+            over = reached_now(tracker).get(WHOLE_RUN)
     if stopped and until_idle:
         raise EnvironmentProblem(f"the queue stopped: {stopped}", hint="mend that and run `tapeout up` again")
-    return FloorRun(summary, time.time() - started, unpublished)
+    return FloorRun(summary, time.time() - started, unpublished, over)
 
 
 async def _run(settings: FloorSettings, view: str) -> None:
@@ -118,20 +180,30 @@ async def _run(settings: FloorSettings, view: str) -> None:
         tasks.cancel_scope.cancel()
 
 
-def _prepare(context: Context, branch: str, agent: str | None) -> Config:
-    """Bring the user's branch into the hub; check what can be known to be wrong before anything starts."""
-    from tapeout import agents, gate
+def _prepare(context: Context, branch: str) -> Config:
+    """Bring the user's branch into the hub, and read its configuration."""
+    from tapeout import gate
     from tapeout.base.git import open_bare
 
     commit = gate.prepare_hub(context.paths, context.repository, branch)
-    config = gate.load_config(open_bare(context.paths.hub), commit)
-    spec = agents.resolve(agent or config.floor.agent, config)
-    if not agents.installed(spec):
-        raise EnvironmentProblem(
-            f"the agent {spec.name} is not installed: there is no program {spec.command[0]}",
-            hint=f"install it: {spec.install}" if spec.install else "`tapeout agents` shows what is installed",
-        )
-    return config
+    return gate.load_config(open_bare(context.paths.hub), commit)
+
+
+def _missing_agents(config: Config, usual: Sequence[str]) -> frozenset[str]:
+    """The agents of the floor and its lanes that are not installed; in each chain at least one has to be."""
+    from tapeout import agents
+
+    missing: set[str] = set()
+    for chain in [tuple(usual), *(lane.agents for lane in config.lane.values() if lane.agents)]:
+        lacking = [spec for spec in (agents.resolve(name, config) for name in chain) if not agents.installed(spec)]
+        if len(lacking) == len(chain):
+            spec = lacking[0]
+            raise EnvironmentProblem(
+                f"the agent {spec.name} is not installed: there is no program {spec.command[0]}",
+                hint=f"install it: {spec.install}" if spec.install else "`tapeout agents` shows what is installed",
+            )
+        missing |= {spec.name for spec in lacking}
+    return frozenset(missing)
 
 
 def _publish(context: Context, config: Config, tracker: Tracker) -> str | None:
@@ -154,6 +226,9 @@ def _detach(context: Context, arguments: argparse.Namespace) -> Result:
     words += ["--workers", str(arguments.workers)] if arguments.workers else []
     words += ["--agent", arguments.agent] if arguments.agent else []
     words += ["--until-idle"] if arguments.until_idle else []
+    for name in ("time", "tokens", "cost"):
+        limit = getattr(arguments, f"budget_{name}")
+        words += [f"--budget-{name}", limit] if limit is not None else []
     with open(log, "ab") as output:
         start = output.tell()
         process = subprocess.Popen(
@@ -181,12 +256,14 @@ def run_data(done: FloorRun) -> dict[str, object]:
 
     summary = asdict(done.summary)
     figures = {"first_pass_yield": done.summary.first_pass_yield, "seconds": round(done.seconds, 2)}
-    return {**summary, **figures, "unpublished": done.unpublished}
+    return {**summary, **figures, "unpublished": done.unpublished, "over_budget": done.over_budget}
 
 
 def run_text(done: FloorRun) -> str:
     """The final table, for people."""
     text = _summary_text(done.summary, done.seconds)
+    if done.over_budget:
+        text += f"\nended: {done.over_budget}; what was under way is kept, and goes on at the next `tapeout up`"
     return f"{text}\nnot published: {done.unpublished}" if done.unpublished else text
 
 

@@ -3,6 +3,7 @@
 The file that counts is the one on the *target branch*, read from git: a change never chooses its own checks.
 """
 
+from tapeout.config.budget import AttemptBudget, FloorBudget, IssueBudget, LaneBudget, ProviderConfig
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
 from tapeout.config.lanes import LaneConfig
@@ -14,15 +15,20 @@ from tapeout.config.values import Model, parse_duration, parse_size
 __all__ = [
     "CONFIG_FILE",
     "AgentConfig",
+    "AttemptBudget",
     "CheckConfig",
     "Config",
+    "FloorBudget",
     "FloorConfig",
     "GateConfig",
+    "IssueBudget",
+    "LaneBudget",
     "LaneConfig",
     "Model",
     "PrivilegedConfig",
     "ProjectConfig",
     "PromptConfig",
+    "ProviderConfig",
     "QueueConfig",
     "TrackerConfig",
     "parse_config",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from tapeout.base.errors import UsageError
+from tapeout.config.budget import FloorBudget, ProviderConfig
 from tapeout.config.context import problem_of_limits
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
 from tapeout.config.lanes import LaneConfig
@@ -30,6 +31,8 @@ class Config(Model):
     tracker: TrackerConfig = TrackerConfig()
     agents: dict[Name, AgentConfig] = Field(default_factory=dict)
     lane: dict[Name, LaneConfig] = Field(default_factory=dict)
+    budget: FloorBudget = FloorBudget()
+    provider: dict[Name, ProviderConfig] = Field(default_factory=dict)
     check: Annotated[tuple[CheckConfig, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tapeout.config.budget import LaneBudget
 from tapeout.config.context import Share
-from tapeout.config.values import Model
+from tapeout.config.values import Model, Name
 from tapeout.tracker.model import ISSUE_TYPES
 
 
@@ -32,3 +33,9 @@ class LaneConfig(Model):
     context_limit: Share | None = None
     """How full the context of an agent may get, in place of `floor.context_limit`. If the agent has a limit too, the
     lower holds."""
+
+    agents: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Agents for the lane's issues, as in `[floor]`; by default those of the floor."""
+
+    budget: LaneBudget = LaneBudget()
+    """What the lane may use."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tapeout.config.context import Share
 from tapeout.config.values import Model, Name, Seconds
@@ -32,6 +32,10 @@ class FloorConfig(Model):
 
     agent: Name = "claude"
     """The agent that works on issues which do not name one."""
+
+    agents: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """In place of `agent`, several: the first whose provider is to be had takes the issue. After `sessions` failed
+    sessions of one it is the next one's turn."""
 
     permissions: Literal["allow", "deny", "park"] = "allow"
     """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`.
@@ -76,6 +80,12 @@ class FloorConfig(Model):
     start_timeout: Seconds = 60.0
     """How long an agent may take to start a session."""
 
+    @model_validator(mode="after")
+    def _one_way_to_name_agents(self) -> "FloorConfig":
+        if self.agents and "agent" in self.model_fields_set:
+            raise ValueError("agent and agents: give one of them")
+        return self
+
 
 class TrackerConfig(Model):
     """`[tracker]`"""
@@ -107,6 +117,9 @@ class AgentConfig(Model):
 
     pass_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Variables to pass on from the floor's own environment: the way a secret such as an API key gets to an agent."""
+
+    provider: Name | None = None
+    """Whose limits it shares: name of a `[provider.NAME]`; by default its own name."""
 
     mode: str | None = None
     """ACP session mode to switch to after the session starts."""

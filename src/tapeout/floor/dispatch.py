@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tapeout.floor.admission import UNHINDERED, Admission, Doorkeeper, Start
 from tapeout.floor.overlap import in_starting_order
 from tapeout.tracker.model import Attempt, Issue
 
@@ -26,8 +27,8 @@ class Snapshot:
     """Attempts that have not ended, as the tracker says."""
     jobs: Collection[str]
     """Ids of the jobs whose process lives; a worker's job has its attempt's id."""
-    starting: Mapping[str, str]
-    """Attempt id to issue of workers that were started and have not reported yet."""
+    starting: Mapping[str, Start]
+    """Attempt id to what was started and has not reported yet."""
     salvages: Mapping[str, int]
     """Attempt to how many of its salvage jobs have not ended it."""
     queued: int
@@ -43,14 +44,18 @@ class Snapshot:
     """Declared scopes of the issues that are worked on or wait in the queue."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """How often later issues were started before one whose scope overlaps with what is worked on."""
+    admission: Admission = UNHINDERED
+    """What keeps attempts from being started."""
+    over_budget: Collection[str] = ()
+    """Running attempts whose lane, or the run, has used up its budget."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to do now."""
 
-    start: tuple[Issue, ...] = ()
-    """Issues to start a worker for."""
+    start: tuple[Start, ...] = ()
+    """Workers to start."""
     salvage: tuple[Attempt, ...] = ()
     """Attempts whose worker is gone: save their work and end them."""
     gate: bool = False
@@ -59,6 +64,12 @@ class Plan:
     """Nothing runs and nothing can be started: only time or a person can change that."""
     passed_over: tuple[str, ...] = ()
     """Issues before which others are started, because their scope overlaps with what is worked on."""
+    end: tuple[str, ...] = ()
+    """Attempts to end, for a budget is used up."""
+    later: float | None = None
+    """Seconds until time alone lets an issue be started that waits for a provider or a budget."""
+    starved: bool = False
+    """Slots are free and issues were held back: further ones may be startable."""
 
 
 def plan_dispatch(now: Snapshot) -> Plan:
@@ -68,14 +79,23 @@ def plan_dispatch(now: Snapshot) -> Plan:
     if now.stopping:
         return Plan(salvage=dead, idle=not (dead or now.jobs))
     reported = {attempt.id for attempt in now.running}
-    starting = {attempt: issue for attempt, issue in now.starting.items() if attempt not in reported}
+    starting = {attempt: start for attempt, start in now.starting.items() if attempt not in reported}
     works = now.queue_stopped is None
     gated = works and (now.queued > 0 or now.publish_due)
     gate = gated and not now.gate_runs
     free = now.slots - len(reported - lost) - len(starting)
-    start, passed_over = _to_start(now, starting, max(0, free) if works else 0)
-    waits = bool(starting or reported - lost or now.gate_runs or gated)
-    return Plan(start, dead, gate, idle=not (start or dead or gate or waits), passed_over=passed_over)
+    chosen = _to_start(now, starting, max(0, free) if works else 0)
+    waits = bool(starting or reported - lost or now.gate_runs or gated or chosen.later is not None)
+    return Plan(
+        chosen.start,
+        dead,
+        gate,
+        idle=not (chosen.start or dead or gate or waits),
+        passed_over=chosen.passed_over,
+        end=tuple(one for one in now.over_budget if one in now.jobs),
+        later=chosen.later,
+        starved=chosen.starved,
+    )
 
 
 def _has_process(now: Snapshot, attempt: str) -> bool:
@@ -83,8 +103,41 @@ def _has_process(now: Snapshot, attempt: str) -> bool:
     return attempt in now.jobs or SALVAGE + attempt in now.jobs
 
 
-def _to_start(now: Snapshot, starting: Mapping[str, str], count: int) -> tuple[tuple[Issue, ...], tuple[str, ...]]:
-    busy = {attempt.issue for attempt in now.running} | set(starting.values())
-    ready = [issue for issue in now.ready if issue.id not in busy]
-    start, passed_over = in_starting_order(ready, now.scopes.values(), now.passed_over, count)
-    return tuple(start), tuple(passed_over)
+@dataclass(frozen=True)
+class _Chosen:
+    start: tuple[Start, ...]
+    passed_over: tuple[str, ...]
+    later: float | None
+    starved: bool
+
+
+def _to_start(now: Snapshot, starting: Mapping[str, Start], count: int) -> _Chosen:
+    busy = {attempt.issue for attempt in now.running} | {start.issue.id for start in starting.values()}
+    waiting = [issue for issue in now.ready if issue.id not in busy]
+    door = Doorkeeper(now.admission)
+    starts, passed = _admitted(now, door, waiting, count)
+    if len(starts) == count:
+        return _Chosen(tuple(starts), passed, None, starved=False)
+    begun = {start.issue.id for start in starts}
+    held = [issue for issue in waiting if issue.id not in begun and door.agent_for(issue) is None]
+    waits = [wait for issue in held if (wait := door.later(issue)) is not None]
+    return _Chosen(tuple(starts), passed, min(waits, default=None), starved=bool(held))
+
+
+def _admitted(
+    now: Snapshot, door: Doorkeeper, waiting: Sequence[Issue], count: int
+) -> tuple[list[Start], tuple[str, ...]]:
+    """Who is started, and who is passed over by that. One that is started may take the last room from another one that
+    was chosen with it: then what is left is looked at again."""
+    starts, passed, scopes = list[Start](), set[str](), list(now.scopes.values())
+    while len(starts) < count:
+        begun = {start.issue.id for start in starts}
+        fitting = [issue for issue in waiting if issue.id not in begun and door.agent_for(issue) is not None]
+        chosen, passed_over = in_starting_order(fitting, scopes, now.passed_over, count - len(starts))
+        admitted = [door.take(issue, agent) for issue in chosen if (agent := door.agent_for(issue)) is not None]
+        starts += admitted
+        passed |= set(passed_over)
+        scopes += [start.issue.scope for start in admitted]
+        if len(admitted) == len(chosen):
+            break
+    return starts, tuple(passed - {start.issue.id for start in starts})

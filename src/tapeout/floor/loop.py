@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import anyio
@@ -20,13 +20,18 @@ from tapeout.base.errors import EnvironmentProblem, TapeoutError
 from tapeout.base.faults import point
 from tapeout.base.ids import new_id
 from tapeout.base.paths import Repository, StatePaths
+from tapeout.config import Config
 from tapeout.engine import Executor, Job, Running
 from tapeout.engine.local import LocalExecutor
+from tapeout.floor.admission import Start
+from tapeout.floor.admitting import Admitting
+from tapeout.floor.budgets.run import WHOLE_RUN, begin_run, end_run
 from tapeout.floor.dispatch import MAX_FAILURES, SALVAGE, Plan, Snapshot, plan_dispatch
 from tapeout.floor.overlap import LOOK_AHEAD
+from tapeout.floor.providers.pauses import try_again
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Attempt, Change, Issue
+from tapeout.tracker.model import Attempt, Change
 
 GATE_JOB = "gate"
 SYNC_JOB = "sync"
@@ -35,6 +40,9 @@ FLUSH_SECONDS = 0.1
 
 LOOK_SECONDS = 30.0
 """The floor looks at the tracker at the latest after this time, should a bell ever be lost."""
+
+LOOK_FAR = 2000
+"""Most ready issues that are looked at to find some whose provider or lane lets them be started."""
 
 STOP_SECONDS = 20.0
 """How long workers may take to save their work before they are killed; salvage then saves it."""
@@ -48,19 +56,26 @@ class FloorSettings:
     repository: Repository
     branch: str
     workers: int
-    agent: str
+    agents: tuple[str, ...]
+    """For issues that name none and whose lane names none: the first that is to be had."""
     until_idle: bool
+    config: Config
+    """As it is on the target branch when the floor starts."""
     sync_seconds: float | None = None
     """How often issues are exchanged with the remote; None for not at all."""
     remote: str = ""
     """Which remote; empty for the usual one."""
+    given: Mapping[str, float] = field(default_factory=dict)
+    """Limits of the run (`time` in seconds, `tokens`, `cost`) in place of those of the configuration."""
+    missing: frozenset[str] = frozenset()
+    """Agents that are not installed: others of their chain take their place."""
 
 
 @dataclass
 class _State:
     """What the floor itself remembers; all of it can be lost without harm."""
 
-    starting: dict[str, str] = field(default_factory=dict)
+    starting: dict[str, Start] = field(default_factory=dict)
     """As in `Snapshot`."""
     salvages: dict[str, int] = field(default_factory=dict)
     """As in `Snapshot`."""
@@ -74,6 +89,8 @@ class _State:
     """What there was for the gate to do when it was started."""
     passed_over: dict[str, int] = field(default_factory=dict)
     """As in `Snapshot`."""
+    ending: set[str] = field(default_factory=set)
+    """Attempts that were asked to end, for a budget is used up."""
     stopping: bool = False
     asked_to_stop: bool = False
 
@@ -88,16 +105,21 @@ class Floor:
         self._bell = bell
         self._state = _State()
         self._wake = anyio.Event()
+        self._admitting = Admitting(
+            tracker, begin_run(tracker, settings.given), settings.config, settings.agents, settings.missing
+        )
 
     async def run(self) -> None:
         """Work until stopped, or with `until_idle` until there is nothing left to do."""
         self._tracker.start_queue()
+        try_again(self._tracker)
         async with anyio.create_task_group() as tasks:
             for watch in (self._watch_bell, self._watch_jobs, self._watch_signals, self._exchange_regularly):
                 tasks.start_soon(watch)
             await self._cycle(tasks)
             tasks.cancel_scope.cancel()
         await self._executor.end_orphans()
+        end_run(self._tracker)
         self._flush()
         await self._exchange_once()
         lost = [attempt for attempt, tries in self._state.salvages.items() if tries >= MAX_FAILURES]
@@ -110,20 +132,31 @@ class Floor:
     async def _cycle(self, tasks: anyio.abc.TaskGroup) -> None:
         while True:
             self._wake = anyio.Event()
-            snapshot = self._snapshot()
-            plan = plan_dispatch(snapshot)
+            snapshot, plan = self._plan()
             await self._perform(plan)
-            if plan.idle and (self._state.stopping or self._settings.until_idle):
+            self._end_over_budget(plan, tasks)
+            ends = self._state.stopping or self._settings.until_idle or WHOLE_RUN in self._admitting.reached
+            if plan.idle and ends:
                 return
             if snapshot.queue_stopped and self._settings.until_idle:
                 self._state.stopping = True  # only a person can mend the gate
             if self._state.stopping and not self._state.asked_to_stop:
                 self._state.asked_to_stop = True
                 tasks.start_soon(self._stop_workers)
-            with anyio.move_on_after(self._sleep_seconds()):
+            with anyio.move_on_after(self._sleep_seconds(plan)):
                 await self._wake.wait()
 
-    def _snapshot(self) -> Snapshot:
+    def _plan(self) -> tuple[Snapshot, Plan]:
+        """A plan from what the tracker says; looking further while what is ready first cannot be started."""
+        look = self._settings.workers + LOOK_AHEAD
+        while True:
+            snapshot = self._snapshot(look)
+            plan = plan_dispatch(snapshot)
+            if not plan.starved or look >= LOOK_FAR or len(snapshot.ready) < look:
+                return snapshot, plan
+            look *= 4
+
+    def _snapshot(self, look: int) -> Snapshot:
         tracker, state = self._tracker, self._state
         running = tracker.attempts(running=True)
         for attempt in running:
@@ -131,9 +164,12 @@ class Floor:
             if state.starting.pop(attempt.id, None) is not None:
                 state.worker_deaths = 0
         jobs = self._executor.running()
+        free = self._settings.workers > len(running) + len(state.starting)
+        ready = tracker.ready(limit=look + len(running) if free else 1)
+        admission = self._admitting.admission(ready, running, state.starting)
         return Snapshot(
             slots=self._settings.workers,
-            ready=tracker.ready(limit=self._settings.workers + len(running) + LOOK_AHEAD),
+            ready=ready,
             running=running,
             jobs=frozenset(jobs),
             starting=dict(state.starting),
@@ -145,12 +181,15 @@ class Floor:
             stopping=state.stopping,
             scopes={one: tracker.issue(one).scope for one in self._worked_on(running)},
             passed_over=state.passed_over,
+            admission=admission,
+            over_budget=self._admitting.over_budget(running),
         )
 
     def _worked_on(self, running: list[Attempt]) -> set[str]:
         """Issues with an attempt, or with a change that waits to land."""
         queued = {change.issue for change in self._tracker.changes()}
-        return queued | {attempt.issue for attempt in running} | set(self._state.starting.values())
+        starting = {start.issue.id for start in self._state.starting.values()}
+        return queued | {attempt.issue for attempt in running} | starting
 
     async def _perform(self, plan: Plan) -> None:
         settings = self._settings
@@ -161,26 +200,26 @@ class Floor:
             await self._executor.submit(Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", words))
         for passed in plan.passed_over:
             self._state.passed_over[passed] = self._state.passed_over.get(passed, 0) + 1
-        for issue in plan.start:
-            self._state.passed_over.pop(issue.id, None)
-            await self._start_worker(issue)
+        for start in plan.start:
+            self._state.passed_over.pop(start.issue.id, None)
+            await self._start_worker(start)
         if plan.gate:
             self._state.gate_began_with = self._for_the_gate()
             arguments = (state_root, repository.root, repository.git_dir)
             await self._executor.submit(Job(GATE_JOB, "tapeout.gate.job:main", arguments))
 
-    async def _start_worker(self, issue: Issue) -> None:
+    async def _start_worker(self, start: Start) -> None:
         settings, attempt = self._settings, f"a-{new_id()}"
-        agent = issue.agent or settings.agent
-        self._state.starting[attempt] = issue.id
+        self._state.starting[attempt] = start
+        self._admitting.started(attempt, start)
         arguments = (
             settings.paths.root,
             settings.repository.root,
             settings.repository.git_dir,
             settings.branch,
-            issue.id,
+            start.issue.id,
             attempt,
-            agent,
+            start.agent,
         )
         await self._executor.submit(Job(attempt, "tapeout.floor.worker:main", arguments))
         point("floor.dispatched")
@@ -246,14 +285,21 @@ class Floor:
     async def _note_worker_gone(self, attempt: str) -> None:
         """A worker that ends without having reported, though its issue is still to be had, has died."""
         state = self._state
-        issue = state.starting.pop(attempt, None)
+        start = state.starting.pop(attempt, None)
+        issue = start.issue.id if start is not None else None
+        state.ending.discard(attempt)
         if self._is_running(attempt):
             await self._executor.end_orphans()
         elif issue is not None and self._has_reported(attempt):
             state.worker_deaths = 0
-        elif issue is not None and self._is_free(issue) and self._tracker.queue_stopped() is None:
-            state.worker_deaths += 1
-            if state.worker_deaths == MAX_FAILURES:
+        elif issue is not None:
+            self._admitting.not_started(attempt)
+            self._note_stillborn(attempt, issue)
+
+    def _note_stillborn(self, attempt: str, issue: str) -> None:
+        if self._is_free(issue) and self._tracker.queue_stopped() is None:
+            self._state.worker_deaths += 1
+            if self._state.worker_deaths == MAX_FAILURES:
                 self._tracker.stop_queue(f"workers end before they begin: see {self._log(attempt)}")
 
     def _note_salvage_gone(self, attempt: str) -> None:
@@ -319,6 +365,20 @@ class Floor:
                 self._state.stopping = True
                 self._wake.set()
 
+    def _end_over_budget(self, plan: Plan, tasks: anyio.abc.TaskGroup) -> None:
+        """Have workers end for whose lane, or for all of whom, a budget is used up: once each."""
+        new = [attempt for attempt in plan.end if attempt not in self._state.ending]
+        if new and not self._state.stopping:
+            self._state.ending.update(new)
+            tasks.start_soon(self._end_workers, new)
+
+    async def _end_workers(self, attempts: list[str]) -> None:
+        for attempt in attempts:
+            self._executor.cancel(attempt)
+        await anyio.sleep(STOP_SECONDS)
+        for attempt in attempts:
+            self._executor.cancel(attempt, kill=True)
+
     async def _stop_workers(self) -> None:
         self._cancel_jobs(kill=False)
         await anyio.sleep(STOP_SECONDS)
@@ -329,9 +389,10 @@ class Floor:
             if not job.startswith(SALVAGE):
                 self._executor.cancel(job, kill=kill)
 
-    def _sleep_seconds(self) -> float:
+    def _sleep_seconds(self, plan: Plan) -> float:
         wake = self._tracker.next_wake()
-        return LOOK_SECONDS if wake is None else min(LOOK_SECONDS, max(0.05, wake - time.time() + 0.01))
+        waits = [None if wake is None else wake - time.time(), plan.later, self._admitting.seconds_left()]
+        return min([LOOK_SECONDS, *(max(0.05, wait + 0.01) for wait in waits if wait is not None)])
 
 
 @contextlib.asynccontextmanager

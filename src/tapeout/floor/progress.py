@@ -60,6 +60,10 @@ class Progress:
         """The session is asked for a handoff."""
         self._show("writing a handoff", force=True)
 
+    def waits(self, what: str) -> None:
+        """The session waits for something; one line says what for."""
+        self._show(what, force=True)
+
     def failed(self, reason: str) -> None:
         """The agent failed."""
         self._show(reason, force=True)

@@ -7,8 +7,9 @@ from tapeout.base import processes
 from tapeout.base.errors import UsageError
 from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
-from tapeout.config import FloorConfig
+from tapeout.config import CheckConfig, Config
 from tapeout.floor import policy
+from tapeout.floor.budgets.accounts import settle_dead
 from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.tracker import Tracker
@@ -34,16 +35,18 @@ def main(state_root: str, branch: str, attempt: str, by_person: str = "") -> Non
         earlier = [one for one in tracker.budget_attempts(dead.issue) if one.id != attempt]
         issue = tracker.issue(dead.issue)
         why = "its worker died" if issue.lease_owner == attempt else "its lease was taken away"
-        decision = STOPPED if by_person else policy.after_interruption(why, earlier, _limits(paths, branch))
+        config = _config(paths, branch)
+        decision = STOPPED if by_person else policy.after_interruption(why, earlier, config.floor)
+        decision = settle_dead(tracker, dead, earlier, decision, config)
         leave_handoff(tracker, paths, attempt, head)
         if decision.give_up and issue.status == "open":
             write_report(tracker, attempt, decision, head)
         tracker.end_dead_attempt(attempt, decision.outcome, decision.detail, head=head, give_up=decision.give_up)
 
 
-def _limits(paths: StatePaths, branch: str) -> FloorConfig:
-    """Those of the target branch; if its file is not valid any more, the usual ones: work is saved all the same."""
+def _config(paths: StatePaths, branch: str) -> Config:
+    """That of the target branch; if its file is not valid any more, the usual one: work is saved all the same."""
     try:
-        return target_config(paths, branch).floor
+        return target_config(paths, branch)
     except UsageError:
-        return FloorConfig()
+        return Config(check=(CheckConfig(name="none", run="false"),))

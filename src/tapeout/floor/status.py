@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tapeout.base.paths import StatePaths
+from tapeout.floor.budgets.run import reached_now
 from tapeout.floor.lock import Holder, current_floor
+from tapeout.floor.providers.pauses import Pause, read_pauses
 from tapeout.tracker import Counts, Filter, Tracker
 from tapeout.tracker.model import Attempt, Change, Issue
 
@@ -58,6 +60,10 @@ class Status:
     """The most urgent ones."""
     main_red: tuple[str, ...] = ()
     """Open issues about a target branch that fails the gate by itself: id and title."""
+    paused: tuple[Pause, ...] = ()
+    """Providers that are not to be had now."""
+    over_budget: tuple[str, ...] = ()
+    """Budgets of the run and of lanes that are used up: which one, and how much was used."""
 
 
 def read_status(tracker: Tracker, paths: StatePaths) -> Status:
@@ -86,6 +92,8 @@ def read_status(tracker: Tracker, paths: StatePaths) -> Status:
         unpublished=tracker.unpublished(),
         needs_person=tuple(tracker.issues(Filter(status="open", needs_person=True), LISTED)),
         main_red=tracker.red_main_lines(),
+        paused=read_pauses(tracker, now),
+        over_budget=tuple(sorted(reached_now(tracker).values())),
     )
 
 

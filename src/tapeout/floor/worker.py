@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import anyio
@@ -28,16 +28,18 @@ from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompting, sharing
+from tapeout.floor.budgets.accounts import Accounts
 from tapeout.floor.context.limits import limits_for
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.guarding import Watched, guards_for
+from tapeout.floor.guards import Guard
 from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.memory.recorder import Recorder
 from tapeout.floor.progress import Progress
+from tapeout.floor.providers.patience import PatientSupervisor, ProviderRules
 from tapeout.floor.saving import save_work, target_config, write_report
-from tapeout.floor.supervision import Supervisor
 from tapeout.floor.turns import CLOSED, Conversation, Engagement, cut_off
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, Lease
@@ -106,7 +108,10 @@ class Worker:
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._memory = Recorder(paths, tracker, lease, attempt)
-        self._supervisor = Supervisor([], note=self._progress.supervised, show=self._progress.update)
+        self._issue = tracker.issue(lease.issue)
+        self._lane_name, self._lane = lane_of(self._issue, config)
+        self._accounts = Accounts(tracker, lease, attempt, self._earlier, self._lane_name, self._lane, config)
+        self._supervisor = self._supervise([])
         self._conversation: Conversation | None = None
         self._lost_lease = False
         self._ending = policy.EndAttempt("stopped", "stopped by a person")
@@ -132,6 +137,7 @@ class Worker:
 
     async def _stop_on_signal(self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
         async for _ in signals:
+            self._ending = self._accounts.stopped()
             scope.cancel()
             return
 
@@ -167,8 +173,9 @@ class Worker:
             return policy.EndAttempt("interrupted", error.message)
         if self._tracker.issue(self._lease.issue).status == "closed":
             return CLOSED
+        self._supervisor.blame(error)
         cut = self._supervisor.cut
-        if cut is not None:  # the agent did not survive being stopped
+        if cut is not None:  # the agent did not survive being stopped, or its provider is not to be had
             return cut_off(cut, self._earlier, self._limits, agent=self._attempt.agent)
         reason = _one_line(error)
         self._progress.failed(reason)
@@ -178,7 +185,7 @@ class Worker:
     async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
         """The agent, started in a fresh workspace with a terminal recording and a block of ports."""
         spec = agents.resolve(self._attempt.agent, self._config)
-        self._supervisor = self._supervise(spec)
+        self._supervisor = self._supervise(self._guards(spec))
         hub = open_bare(self._paths.hub)
         base = resolve(hub, f"refs/heads/{self._branch}")
         assert base is not None
@@ -207,15 +214,32 @@ class Worker:
             ) as session:
                 yield session, workspace
 
-    def _supervise(self, spec: agents.AgentSpec) -> Supervisor:
-        issue = self._tracker.issue(self._lease.issue)
-        _, lane = lane_of(issue, self._config)
-        limits = limits_for(spec.name, lane, self._config)
+    def _guards(self, spec: agents.AgentSpec) -> list[Guard]:
+        limits = limits_for(spec.name, self._lane, self._config)
         self._meter = ContextMeter(limits)
         self._record = ContextRecord(self._tracker, self._lease, self._attempt, limits)
         self._record.began()
-        watched = Watched(issue, self._attempt, tuple(self._earlier), spec, lane, self._config, self._memory.earlier)
-        return Supervisor(guards_for(watched, self._meter), note=self._progress.supervised, show=self._show)
+        watched = Watched(
+            self._issue,
+            self._attempt,
+            tuple(self._earlier),
+            spec,
+            self._lane,
+            self._config,
+            self._memory.earlier,
+        )
+        return guards_for(watched, self._meter)
+
+    def _supervise(self, guards: Sequence[Guard]) -> PatientSupervisor:
+        return PatientSupervisor(
+            guards,
+            note=self._progress.supervised,
+            show=self._show,
+            say=self._progress.waits,
+            tracker=self._tracker,
+            accounts=self._accounts,
+            provider=ProviderRules.of(self._attempt.agent, self._config),
+        )
 
     def _show(self, update: agents.Update) -> None:
         self._progress.update(update)
@@ -261,6 +285,7 @@ class Worker:
         point("worker.saved")
         if self._lost_lease:
             return
+        decision = self._accounts.settle(decision)
         if decision.outcome in policy.RESUMED:
             said = self._conversation.handoff if self._conversation is not None else ""
             leave_handoff(self._tracker, self._paths, self._id, head, said=said, lease=self._lease)
