@@ -18,7 +18,7 @@ from tapeout.tracker import fields, model, queries
 from tapeout.tracker.commands import finding, reports
 from tapeout.tracker.history import entries, undo
 from tapeout.tracker.prime import digest, primer
-from tapeout.tracker.reports import figures, reasons
+from tapeout.tracker.reports import failures, figures, reasons
 from tapeout.tracker.sharing import sync
 from tapeout.tracker.transfer import folder, imports
 
@@ -191,6 +191,7 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
     issue, shown = {"$ref": "#/$defs/listedIssue"}, {"$ref": "#/$defs/shownIssue"}
     verdict, run = {"$ref": "#/$defs/verdict"}, {"$ref": "#/$defs/run"}
     lease = made.of(model.Lease)
+    failure = {"check": _text(), "test": _text(), "failure": _text()}
     counts = made.object(queries.Counts)["properties"]
     commands: dict[str, Schema] = {
         "issue new": {"anyOf": [issue, _list(issue)]},
@@ -225,6 +226,21 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "claim": lease,
         "renew": lease,
         "release": _object({"issue": _text()}),
+        "failures": {"anyOf": [
+            _list(made.object(failures.FailureCount, **failure)),
+            _object({
+                "signature": _text(), **failure,
+                "attempts": _list(_object({
+                    "issue": _text(), "title": _text(), "attempt": _text(), "number": {"type": "integer"},
+                    "agent": _text(), "landed_commit": {"type": ["string", "null"]}, "rounds": {"type": "integer"},
+                    "tried": _list(_text()),
+                })),
+                "solutions": _list(_object({
+                    "issue": _text(), "title": _text(), "commit": _text(), "files": _list(_text()),
+                    "gist": _list(_text()),
+                })),
+            }),
+        ]},
         "sync": {"anyOf": [made.of(sync.SyncReport), _object({"bundle": _text(), "logs": {"type": "integer"}})]},
         "status": made.object(status.Status, unproven=_list(_text()), sandbox_warning=_text()),
         "queue": made.of(queuestatus.QueueStatus),

@@ -101,6 +101,8 @@ def test_what_commands_print_fits_the_schema(bench: Workbench) -> None:
     assert _asked(bench, "prime")["tokens"] <= 1_500
     assert _asked(bench, "digest")["sections"][0]["title"] == "Needs a person"
     assert _asked(bench, "prompt", waits)["attempt"] == 1
+    (failure,) = _asked(bench, "failures")
+    assert _asked(bench, "failures", failure["signature"])["attempts"][0]["issue"] == hard
     assert _asked(bench, "prime", "--issue", hard)["sections"][0]["title"] == "This issue"
     _asked(bench, "issue new", "Epic", "--type", "epic")
     for words, kind in (

@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapeout.floor.memory.deadends import gist_lines, in_common, round_lines
 from tapeout.floor.memory.model import MOST_ROUNDS, Patch, Round, Signature, as_note, from_note
 from tapeout.floor.memory.normal import MESSAGE_CHARS, normal
 from tapeout.floor.memory.patches import SKETCH, FileChange, patch_of, similarity
 from tapeout.floor.memory.signatures import count_in, failures_of, signature
+from tapeout.floor.memory.solutions import Solution
+from tapeout.floor.memory.splitting import issue_file, split
+from tapeout.floor.policy import SPIRAL
+from tapeout.floor.report import give_up_report
 from tapeout.gate.reports.model import Diagnostic, Report, TestCase
+from tapeout.tracker.drafts import parse_drafts
+from tests.floor.test_decisions import attempt, issue
 
 NUMBERS = st.integers(0, 10**9).map(str)
 
@@ -195,3 +202,50 @@ def test_a_note_of_another_version_is_no_error(note: dict[str, object]) -> None:
 def test_a_signature_is_shown_in_one_line() -> None:
     assert Signature("0" * 16, "lint", "", "", "").line == "lint"
     assert re.fullmatch("[0-9a-f]{16}", signature("a", "b", "c", "d").id)
+
+
+def tried(number: int, fix: str, *failures: Signature, failing: int | None = None, attempt: int = 1) -> Round:
+    return a_round(
+        number=number, attempt=attempt, patch=variations(fix)[0], signatures=failures, failing=failing, reason="no"
+    )
+
+
+LINT = signature("lint", "a.py", "F401", "unused")
+TESTS = signature("tests", "t.py::test_x", "ValueError", "bad")
+
+
+def test_a_fresh_session_is_told_what_was_tried_how_it_failed_and_how_often() -> None:
+    rounds = [tried(1, "a + b", TESTS), tried(2, "b + a", TESTS, LINT), tried(1, "x(y)", TESTS, attempt=2)]
+    assert round_lines(1, rounds) == [
+        "- Prompt 1 changed «a.py» (+1 -1 lines); failed: «tests: t.py::test_x: ValueError: bad».",
+        "- Prompt 2 changed «a.py» (+1 -1 lines), nearly as prompt 1 did; failed: «tests: t.py::test_x: ValueError:"
+        " bad»; «lint: a.py: F401: unused».",
+    ]
+    (again,) = round_lines(2, rounds)
+    assert "nearly as prompt 1 of attempt 1 did" in again
+    assert in_common(rounds) == ["- 3 times: «tests: t.py::test_x: ValueError: bad»"]
+    assert gist_lines(1, rounds) == "prompt 1:\n-    return a - b\n+    return a + b"
+
+
+@pytest.mark.parametrize("failures", [[TESTS], [TESTS, LINT], [signature("tests", f"{n}.py::t", "", "") for n in "ab"]])
+def test_a_proposed_split_can_be_filed_as_it_is(failures: list[Signature]) -> None:
+    parent = issue("abc", title='Say "no": #1 & more\n', labels=("x",))
+    parts = split(parent, [tried(1, "a + b", *failures), tried(2, "b", *failures, LINT)])
+    assert len(parts) == 2
+    drafts = parse_drafts(issue_file(parent, parts, ["a.py"]), "report")
+    assert [one.title for one in drafts] == [one.title for one in parts]
+    assert all(one.parent == "abc" and tuple(one.scope) == ("a.py",) for one in drafts)
+    assert bool(drafts[1].depends_on) == (failures == [TESTS])
+    assert split(parent, [a_round()]) == []
+
+
+def test_the_report_shows_the_evidence_and_proposes_what_to_do() -> None:
+    rounds = [tried(number, "a + b", TESTS, failing=4) for number in (1, 2, 3)]
+    ended = attempt(outcome="failed", detail=f"{SPIRAL}3 variations of one fix", head="d" * 40)
+    solution = Solution(LINT, "xyz", "Other", "e" * 40, ("b.py",), ())
+    text = give_up_report(issue("abc"), "1 session failed", [ended], {}, rounds, [solution])
+    for part in (
+        "3 variations of one fix", "3 of 3 rounds: tests: t.py::test_x", "round by round: 4, 4, 4",
+        "xyz (Other) landed as `eeeeeeeeeeee`", "another agent than codex", "issue new --file", "parent: abc",
+    ):  # fmt: skip
+        assert part in text

@@ -8,7 +8,7 @@ import pytest
 from tapeout.base.errors import Conflict, LostClaim, NotAllowed, NotFound, UsageError
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker
-from tapeout.tracker.model import Attempt, Lease
+from tapeout.tracker.model import FAILURES, Attempt, Lease
 from tests.tracker.tools import delete_index
 
 
@@ -223,6 +223,36 @@ def test_what_is_noted_of_an_attempt_is_kept_by_topic(paths: StatePaths, tracker
     delete_index(paths)
     with Tracker.open(paths, "again") as rebuilt:
         assert rebuilt.attempt_notes("a-1") == expected
+
+
+def test_attempts_are_found_by_how_they_failed(paths: StatePaths, tracker: Tracker) -> None:
+    issues = [tracker.create(Draft(f"Issue {number}")).id for number in range(3)]
+    for number, issue in enumerate(issues):
+        lease, _ = tracker.begin_attempt(issue, f"a-{number}", 60, agent="x", host="h", pid=1, pid_started=1.0)
+        tracker.note_attempt(f"a-{number}", FAILURES, {"signatures": ["old"]}, lease=lease)
+        tracker.note_attempt(f"a-{number}", FAILURES, {"signatures": ["aa11", f"bb{number}"]}, lease=lease)
+    change = tracker.submit(lease, "a-2", commit="c", base="b")
+    tracker.record_landed(change.id, "m" * 40)
+    assert [(one.signature, one.issues, one.landed) for one in tracker.failure_counts(1)] == [("aa11", 3, 1)]
+    tracker.close()
+    delete_index(paths)
+    with Tracker.open(paths, "again") as rebuilt:
+        assert [one.signature for one in rebuilt.failure_counts()] == ["aa11", "bb2", "bb1", "bb0"]
+        (found,) = rebuilt.recurrences(["aa11", "bb1"], besides=issues[0], landed=True)
+        assert (found.issue, found.attempt, found.landed_commit) == (issues[2], "a-2", "m" * 40)
+        assert len(rebuilt.recurrences(["aa11"], 2)) == 2
+        assert rebuilt.failure_signature("aa") == "aa11"
+        with pytest.raises(UsageError, match="several"):
+            rebuilt.failure_signature("bb")
+        with pytest.raises(NotFound):
+            rebuilt.failure_signature("old")
+
+
+def test_a_note_of_failures_that_makes_no_sense_is_no_error(tracker: Tracker) -> None:
+    issue = tracker.create(Draft("One"))
+    lease, _ = tracker.begin_attempt(issue.id, "a-1", 60, agent="x", host="h", pid=1, pid_started=1.0)
+    tracker.note_attempt("a-1", FAILURES, {"signatures": "rubbish"}, lease=lease)
+    assert tracker.failure_counts() == []
 
 
 def test_a_dead_attempt_that_landed_ends_as_landed(tracker: Tracker) -> None:

@@ -55,6 +55,7 @@ COMMANDS = (
     Command("logs", "logs", "what happened, to one issue or attempt or all"),
     Command("attach", "terminals", "watch a worker's terminal live"),
     Command("replay", "terminals", "replay a worker's terminal recording"),
+    Command("failures", "failures", "how attempts failed, how often, and what landed after the same failure"),
     Command("issue", "issue", "new, list, show, edit, close, comment, dep, history, undo, attach and more"),
     Command("search", "search", "find issues by words, best first"),
     Command("ready", "ready", "issues that could be started now"),

@@ -31,6 +31,9 @@ class PromptConfig(Model):
     dead_ends: Tokens = 3_000
     """Of what was tried before and how it failed."""
 
+    solutions: Tokens = 1_000
+    """Of what landed on other issues that had failed in the same way."""
+
     comments: Tokens = 2_000
     """Of the comments; the newest are kept."""
 

@@ -5,6 +5,9 @@ from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy
+from tapeout.floor.memory.model import signature_ids
+from tapeout.floor.memory.recorder import recall
+from tapeout.floor.memory.solutions import find_solutions
 from tapeout.floor.prompting.assignment import changes_by_attempt
 from tapeout.floor.report import give_up_report
 from tapeout.tracker import Tracker
@@ -24,7 +27,10 @@ def write_report(tracker: Tracker, attempt: str, decision: policy.EndAttempt, he
         for one in tracker.budget_attempts(issue.id)
     ]
     changes = changes_by_attempt(tracker.all_changes(issue.id))
-    tracker.comment(issue.id, give_up_report(issue, decision.give_up or "", counted, changes))
+    rounds = recall(tracker, issue.id)
+    solutions = find_solutions(tracker, signature_ids(rounds), issue.id)
+    report = give_up_report(issue, decision.give_up or "", counted, changes, rounds, solutions)
+    tracker.comment(issue.id, report)
 
 
 def target_config(paths: StatePaths, branch: str) -> Config:

@@ -53,6 +53,7 @@ from tapeout.tracker import queries
 from tapeout.tracker.commands.attachments import AttachmentCommands
 from tapeout.tracker.commands.changes import ChangeCommands
 from tapeout.tracker.commands.edits import EditCommands
+from tapeout.tracker.commands.failures import FailureCommands
 from tapeout.tracker.commands.finding import FindCommands
 from tapeout.tracker.commands.past import PastCommands
 from tapeout.tracker.commands.permissions import PermissionCommands
@@ -83,6 +84,7 @@ class Tracker(
     ChangeCommands,
     PermissionCommands,
     FindCommands,
+    FailureCommands,
     ReportCommands,
     TransferCommands,
 ):

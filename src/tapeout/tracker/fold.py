@@ -17,6 +17,7 @@ from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import log, values
+from tapeout.tracker.model import FAILURES, MOST_SIGNATURES
 from tapeout.tracker.operations import Operation
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ def apply_logged(connection: sqlite3.Connection, operation: Operation) -> bool:
     return True
 
 
+OF_AN_ISSUE = (
+    "labels", "dependencies", "comments", "attachments", "attempts", "attempt_notes", "failure_signatures", "changes",
+)  # fmt: skip
+"""Tables whose rows belong to an issue each."""
+
+
 def refold(connection: sqlite3.Connection, issue: str) -> None:
     """Fold one issue again from its operations: needed when an operation arrives that is older than the newest.
 
@@ -60,7 +67,7 @@ def refold(connection: sqlite3.Connection, issue: str) -> None:
     lease = connection.execute(
         "SELECT lease_expires, lease_granted, id, lease_owner, lease_token FROM issues WHERE id = ?", (issue,)
     ).fetchone()
-    for table in ("labels", "dependencies", "comments", "attachments", "attempts", "attempt_notes", "changes"):
+    for table in OF_AN_ISSUE:
         connection.execute(f"DELETE FROM {table} WHERE issue = ?", (issue,))
     connection.execute("DELETE FROM issues WHERE id = ?", (issue,))
     for operation in log.operations_of(connection, issue):
@@ -315,6 +322,16 @@ def _attempt_noted(connection: sqlite3.Connection, operation: Operation) -> None
             operation.issue,
         ),
     )
+    if data["topic"] == FAILURES:
+        _index_failures(connection, operation.issue, data["attempt"], data["data"].get("signatures"))
+
+
+def _index_failures(connection: sqlite3.Connection, issue: str, attempt: str, signatures: object) -> None:
+    """So that what failed in one way is found among ten thousand attempts without reading their notes."""
+    connection.execute("DELETE FROM failure_signatures WHERE issue = ? AND attempt = ?", (issue, attempt))
+    if isinstance(signatures, list):
+        rows = [(values.name(one), attempt, issue) for one in signatures[:MOST_SIGNATURES]]
+        connection.executemany("INSERT OR IGNORE INTO failure_signatures VALUES (?, ?, ?)", rows)
 
 
 def _attempt_ended(connection: sqlite3.Connection, operation: Operation) -> None:

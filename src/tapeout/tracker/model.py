@@ -230,6 +230,13 @@ class Attempt(NamedTuple):
     """The tracker's replica that started it: tells our own attempts from those of other clones."""
 
 
+FAILURES = "failures"
+"""Topic of the note about how an attempt failed: the ids in its list `signatures` are indexed."""
+
+MOST_SIGNATURES = 200
+"""Ids of one such note that are indexed."""
+
+
 class AttemptNote(NamedTuple):
     """Something that is remembered of an attempt, such as its handoff."""
 

@@ -1,6 +1,6 @@
 """The tables of the SQLite index."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -84,6 +84,10 @@ CREATE INDEX attempts_by_issue ON attempts(issue, number);
 CREATE TABLE attempt_notes(attempt TEXT NOT NULL, topic TEXT NOT NULL, issue TEXT NOT NULL, at REAL NOT NULL,
   data TEXT NOT NULL, PRIMARY KEY (attempt, topic)) WITHOUT ROWID;
 CREATE INDEX attempt_notes_by_issue ON attempt_notes(issue);
+
+CREATE TABLE failure_signatures(signature TEXT NOT NULL, attempt TEXT NOT NULL, issue TEXT NOT NULL,
+  PRIMARY KEY (signature, attempt)) WITHOUT ROWID;
+CREATE INDEX failure_signatures_by_issue ON failure_signatures(issue, attempt);
 
 CREATE TABLE changes(
   id TEXT PRIMARY KEY, issue TEXT NOT NULL, attempt TEXT NOT NULL, "commit" TEXT NOT NULL, base TEXT NOT NULL,

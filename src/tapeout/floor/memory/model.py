@@ -4,9 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-TOPIC = "failures"
-"""Of the note that holds the rounds of an attempt."""
-
 MOST_ROUNDS = 12
 """Rounds that the note of an attempt holds: the first and the newest ones. More are only counted."""
 

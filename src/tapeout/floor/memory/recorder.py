@@ -13,13 +13,13 @@ import pygit2
 from tapeout.base.errors import TapeoutError
 from tapeout.base.git import open_bare
 from tapeout.base.paths import StatePaths
-from tapeout.floor.memory.model import TOPIC, Patch, Round, as_note, from_note
+from tapeout.floor.memory.model import Patch, Round, as_note, from_note
 from tapeout.floor.memory.patches import MOST_BYTES, FileChange, patch_of
 from tapeout.floor.memory.signatures import Finding, failures_of
 from tapeout.gate.reportfile import load_reports
 from tapeout.gate.reports.model import Report
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Attempt, Change, Lease
+from tapeout.tracker.model import FAILURES, Attempt, Change, Lease
 from tapeout.workspaces import Pulled
 
 MOST_FILES_READ = 500
@@ -82,7 +82,7 @@ class Recorder:
         """Write down what was read, if it is of use to anybody: what landed at once teaches nothing about failures."""
         if self.earlier or any(not one.passed for one in self._rounds):
             with contextlib.suppress(TapeoutError):
-                self._tracker.note_attempt(self._attempt.id, TOPIC, as_note(self._rounds), lease=self._lease)
+                self._tracker.note_attempt(self._attempt.id, FAILURES, as_note(self._rounds), lease=self._lease)
 
     def _reports(self, run: str) -> dict[str, Report]:
         saved = load_reports(self._paths.evidence, run) if run else None
@@ -98,7 +98,7 @@ def recall(tracker: Tracker, issue: str, *, before: int | None = None) -> tuple[
     found: list[Round] = []
     for attempt in tracker.budget_attempts(issue):
         if before is None or attempt.number < before:
-            note = tracker.attempt_notes(attempt.id).get(TOPIC)
+            note = tracker.attempt_notes(attempt.id).get(FAILURES)
             found += from_note(note) if note else ()
     return tuple(found)
 

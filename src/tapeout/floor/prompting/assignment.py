@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from tapeout.config import CheckConfig, Config
 from tapeout.floor.handoff import HANDOFF, Handoff, read_handoff
+from tapeout.floor.memory.model import Round, signature_ids
+from tapeout.floor.memory.recorder import recall
+from tapeout.floor.memory.solutions import Solution, find_solutions
 from tapeout.floor.policy import RESUMED, resume_from
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, Change, Comment, Issue
@@ -29,6 +32,10 @@ class Assignment:
     """The attempt whose saved work is in the workspace."""
     handoff: Handoff | None = None
     """What the session before left, if its work goes on."""
+    remembered: Sequence[Round] = ()
+    """Rounds of the attempts before this one, oldest first."""
+    solutions: Sequence[Solution] = ()
+    """What landed on other issues that had failed in the same way."""
     permissions: Collection[str] = ()
     """What a person allowed the changes of this issue (`tapeout.tracker.model.PERMISSIONS`)."""
 
@@ -49,6 +56,7 @@ def read_assignment(
     subject = tracker.issue(issue)
     earlier = [one for one in tracker.budget_attempts(subject.id) if attempt is None or one.id != attempt.id]
     number = attempt.number if attempt else 1 + max((one.number for one in tracker.attempts(subject.id)), default=0)
+    remembered = recall(tracker, subject.id, before=number)
     return Assignment(
         issue=subject,
         number=number,
@@ -59,6 +67,8 @@ def read_assignment(
         changes=changes_by_attempt(tracker.all_changes(subject.id)),
         resumed=resume_from(earlier),
         handoff=_handoff(tracker, earlier),
+        remembered=remembered,
+        solutions=find_solutions(tracker, signature_ids(remembered), subject.id),
         permissions=tracker.permissions(subject.id),
     )
 

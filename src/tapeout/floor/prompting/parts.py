@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tapeout.config import PromptConfig
 from tapeout.floor.handoff import handoff_lines
+from tapeout.floor.memory.deadends import FILE_TOKENS, FILES_TOLD, gist_lines, in_common, round_lines
 from tapeout.floor.prompting.assignment import Assignment
 from tapeout.tracker.model import PERMISSIONS, Attempt, Change
 from tapeout.tracker.prime.clipping import name, quoted
@@ -83,23 +84,48 @@ def _comments(work: Assignment, limits: PromptConfig) -> Part:
 
 
 def _dead_ends(work: Assignment, limits: PromptConfig) -> Part:
-    items = [_attempt(one, work.changes.get(one.id, ()), limits) for one in work.earlier]
+    items = [_attempt(one, work, limits) for one in work.earlier]
+    if common := in_common(work.remembered):
+        lead = "Failures that came again and again, so what was tried does not reach their cause:"
+        items.append(Item("\n".join([lead, *common])))
     return Part("dead_ends", "What was tried before", items, limits.dead_ends, _show(work), newest_first=True)
 
 
-def _attempt(attempt: Attempt, changes: Sequence[Change], limits: PromptConfig) -> Item:
+def _attempt(attempt: Attempt, work: Assignment, limits: PromptConfig) -> Item:
+    changes = work.changes.get(attempt.id, ())
     why = f" {quoted(attempt.detail, REASON_TOKENS)}" if attempt.detail else ""
     lines = [f"Attempt {attempt.number} by {name(attempt.agent)}: {attempt.outcome}.{why}"]
     if attempt.head:
         lines.append(f"Its last commit is {name(attempt.head[:12])} (`git show {name(attempt.head[:12])}`).")
-    lines += [
+    lines += round_lines(attempt.number, work.remembered) or _refusals(changes)
+    last = (changes[-1].verdict if changes else None) or {}
+    found = [f"{one.lead}\n{one.text}" for one in findings_of(last, limits.finding)[:FINDINGS_TOLD] if one.text]
+    tried = gist_lines(attempt.number, work.remembered)
+    return Item("\n".join(lines), "\n\n".join([tried, *found] if tried else found), limits.finding * FINDINGS_TOLD)
+
+
+def _refusals(changes: Sequence[Change]) -> list[str]:
+    """Of an attempt of which no rounds are remembered, such as one of an older version."""
+    return [
         f"Change {number} was refused: {quoted(str(change.verdict.get('reason', '')), REASON_TOKENS)}"
         for number, change in enumerate(changes, start=1)
         if change.verdict and not change.verdict.get("passed")
     ]
-    last = (changes[-1].verdict if changes else None) or {}
-    found = [f"{one.lead}\n{one.text}" for one in findings_of(last, limits.finding)[:FINDINGS_TOLD] if one.text]
-    return Item("\n".join(lines), "\n\n".join(found), limits.finding * FINDINGS_TOLD)
+
+
+def _solutions(work: Assignment, limits: PromptConfig) -> Part:
+    items = [
+        Item(
+            f"Issue {name(one.issue)} ({quoted(one.title, REASON_TOKENS)}) failed as"
+            f" {quoted(one.signature.line, REASON_TOKENS)}, too, and landed as {name(one.commit[:12])}"
+            f" (`git show {name(one.commit[:12])}`), which changed"
+            f" {', '.join(quoted(path, FILE_TOKENS) for path in one.files[:FILES_TOLD]) or 'what it shows'}.",
+            "\n".join(one.gist),
+        )
+        for one in work.solutions
+    ]
+    title = "What landed elsewhere after the same failure"
+    return Part("solutions", title, items, limits.solutions, "`tapeout failures`")
 
 
 def _handoff(work: Assignment, limits: PromptConfig) -> Part:
@@ -146,13 +172,14 @@ def _checks(work: Assignment, limits: PromptConfig) -> Part:
 
 
 PARTS: tuple[Callable[[Assignment, PromptConfig], Part], ...] = (
-    _head, _issue, _acceptance, _design, _scope, _comments, _dead_ends, _handoff, _permissions, _rules, _checks,
+    _head, _issue, _acceptance, _design, _scope, _comments, _dead_ends, _solutions, _handoff, _permissions, _rules,
+    _checks,
 )  # fmt: skip
 """In the order in which they are read."""
 
 PRIORITY = (
-    "head", "rules", "permissions", "issue", "acceptance", "handoff", "checks", "dead_ends", "design", "scope",
-    "comments",
+    "head", "rules", "permissions", "issue", "acceptance", "handoff", "checks", "dead_ends", "solutions", "design",
+    "scope", "comments",
 )  # fmt: skip
 """In the order in which they are given room."""
 
