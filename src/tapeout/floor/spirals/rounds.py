@@ -67,13 +67,23 @@ def no_better(before: Round, now: Round) -> bool:
 
 def _varies(rounds: Sequence[Round]) -> Spiral | None:
     now = rounds[-1]
-    alike = [one for one in rounds[:-1] if no_better(one, now) and _are_similar(one, now)]
+    alike = _variations_of(now, [one for one in rounds[:-1] if no_better(one, now)])
     if len(alike) + 1 < VARIATIONS_TOLD:
         return None
-    least = min(similarity(one.patch, now.patch) for one in alike if one.patch and now.patch)
+    closest = max(similarity(one.patch, now.patch) for one in alike if one.patch and now.patch)
     times = f"{len(alike) + 1} variations of one fix ({', '.join(now.patch.files[:3]) if now.patch else ''}"
-    said = f"{times}, at least {least:.0%} the same words) failed alike: {_failure(now)}"
+    said = f"{times}; the last has {closest:.0%} of its words from one before) failed alike: {_failure(now)}"
     return Spiral("variations", said, is_cut=len(alike) + 1 >= VARIATIONS_CUT)
+
+
+def _variations_of(now: Round, others: Sequence[Round]) -> list[Round]:
+    """Those that are similar to it, or to one that is: a fix may drift from one variation to the next."""
+    found, left = [now], list(others)
+    for one in found:
+        near = [other for other in left if _are_similar(one, other)]
+        found += near
+        left = [other for other in left if other not in near]
+    return found[1:]
 
 
 def _are_similar(one: Round, other: Round) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Hashable
 from typing import TypeVar
 
 from tapeout.agents import ToolCall, Usage
-from tapeout.floor.memory.signatures import Failures, failures_of
 from tapeout.floor.spirals.model import Spiral
 
 REPEATS_TOLD = 4
@@ -20,10 +19,10 @@ REPEATS_CUT = 8
 """The same call with the same result, while nothing was edited. Looking twice is normal, waiting for something to end
 takes a few looks."""
 
-FAILS_TOLD = 4
-FAILS_CUT = 8
-"""The same command failing alike, with no fewer failures, whatever was edited in between: twice what is cut when the
-gate sees it (`rounds.VARIATIONS_CUT`), because an agent may run its tests after each of several steps."""
+FAILS_TOLD = 5
+FAILS_CUT = 10
+"""The same command failing with the same output, but for times and line numbers, whatever was edited in between: edits
+that change nothing of what is seen. One that has an effect (another value, fewer failures) starts the count anew."""
 
 SWINGS_TOLD = 2
 SWINGS_CUT = 4
@@ -54,6 +53,10 @@ _VARYING = re.compile(
 Counts stay: a number that moves is progress."""
 
 
+_PLACE = re.compile(r"(?::\d+)+|,? \bline \d+")
+"""Line numbers, which an edit moves without doing anything about the failure."""
+
+
 class SessionWatch:
     """Remembers what a session did, as hashes, and says when it goes in circles."""
 
@@ -61,7 +64,7 @@ class SessionWatch:
         self._ended: dict[str, bool] = {}
         self._seen: dict[str, bool] = {}
         self._since_edit: dict[str, int] = {}
-        self._failing: dict[str, tuple[Failures, int]] = {}
+        self._failing: dict[str, tuple[str, int]] = {}
         self._swings: dict[frozenset[str], int] = {}
         self._edits: dict[tuple[str, str, str], bool] = {}
         self._no_news = 0
@@ -133,14 +136,14 @@ class SessionWatch:
         if call.status != "failed":
             self._failing.pop(name, None)
             return None
-        now = failures_of([("command", call.output[-200:], call.output)], {})
+        now = _digest(_PLACE.sub(":#", _VARYING.sub("#", call.output)))
         before, times = self._failing.get(name, (now, 0))
-        times = times + 1 if _fails_no_better(before, now) else 1
+        times = times + 1 if before == now else 1
         _keep(self._failing, name, (now, times))
         if times < FAILS_TOLD:
             return None
-        count = f"{now.failing} failures" if now.failing is not None else "the same failure"
-        return Spiral("fails", f"{_shown(call)} failed {times} times in a row with {count}", is_cut=times >= FAILS_CUT)
+        said = f"{_shown(call)} failed {times} times in a row with the same output, whatever was done in between"
+        return Spiral("fails", said, is_cut=times >= FAILS_CUT)
 
     def _swing(self, call: ToolCall) -> Spiral | None:
         if call.status != "completed":
@@ -158,11 +161,6 @@ class SessionWatch:
             return None
         said = f"edits of {path[-TITLE_CHARS:]} went back and forth between two states {worst} times"
         return Spiral("swing", said, is_cut=worst >= SWINGS_CUT)
-
-
-def _fails_no_better(before: Failures, now: Failures) -> bool:
-    same = {one.id for one in before.signatures} <= {one.id for one in now.signatures}
-    return same and (before.failing is None or now.failing is None or now.failing >= before.failing)
 
 
 def _call_key(call: ToolCall) -> str:
