@@ -68,7 +68,7 @@ async def test_a_parked_question_waits_for_whoever_is_asked(
 ) -> None:
     heard: list[Question] = []
     ask = answering(decision, heard)
-    async with bench.open(asker(bench), permissions="park", on_permission=ask) as session:
+    async with bench.open(asker(bench), permissions="ask", on_permission=ask) as session:
         assert (await session.prompt("")).text == option
     offered = (("allow_always", "Always"), ("allow_once", "Yes"), ("reject_once", "No"))
     assert heard == [Question("rm -rf build", offered)]  # nothing that moves a cursor
@@ -85,7 +85,7 @@ async def test_a_parked_question_waits_for_whoever_is_asked(
     ],
 )
 async def test_without_an_answer_it_is_no(bench: Bench, options: dict[str, Any], reason: str) -> None:
-    async with bench.open(asker(bench), permissions="park", **options) as session:
+    async with bench.open(asker(bench), permissions="ask", **options) as session:
         assert (await session.prompt("")).text == "r"
     assert bench.of(Notice) == [Notice(f"{reason}: rm -rf build was denied")]
 
@@ -98,7 +98,7 @@ async def test_a_cancelled_turn_takes_its_question_back(bench: Bench) -> None:
         return await silence(question)
 
     async with (
-        bench.open(asker(bench), permissions="park", on_permission=wait) as session,
+        bench.open(asker(bench), permissions="ask", on_permission=wait) as session,
         anyio.create_task_group() as tasks,
     ):
 

@@ -19,6 +19,12 @@ FORBIDDEN = [
     "init --force",
     "doctor --rebuild",
     "import -",
+    "nudge ID hello",
+    "pause --all",
+    "resume ID",
+    "kill ID",
+    "handoff ID",
+    "answer q allow",
 ]
 
 

@@ -110,7 +110,7 @@ def test_everything_killed_at_once_is_picked_up_by_the_next_floor(bench: Workben
     issue = bench.new("Cut off", body)
     floor = bench.start("up")
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
-        wait_for(bell, lambda: any("half" in text for text, _, _ in tracker.activity().values()) or half(bench))
+        wait_for(bell, lambda: any("half" in text for text, *_ in tracker.activity().values()) or half(bench))
     for process in [floor.pid, *(p.pid for p in psutil.Process(floor.pid).children(recursive=True))]:
         if "sleep" not in name(process):
             kill(process)

@@ -269,7 +269,7 @@ def test_each_kind_is_told_once_and_before_it_is_cut(updates: list[Text | Usage 
     answers = [guard.update(one, 0.0) for one in updates]
     told = [answer.evidence for answer in answers if isinstance(answer, Tell)]
     assert len(told) <= 5
-    assert all(answer.at_once for answer in answers if isinstance(answer, Tell))
+    assert all(answer.when == "now" for answer in answers if isinstance(answer, Tell))
 
 
 def test_the_guard_tells_after_the_second_and_cuts_after_the_third_variation() -> None:

@@ -281,8 +281,10 @@ def test_activity_is_shown_until_the_attempt_ends(tracker: Tracker) -> None:
     lease = tracker.claim(issue.id, "a-1")
     begin(tracker, lease, "a-1")
     tracker.set_activity("a-1", "reads", used=10, window=100)
-    tracker.set_activity("a-1", "writes")
-    assert tracker.activity() == {"a-1": ("writes", 10, 100)}
+    tracker.set_activity("a-1", "writes", state="waiting", waits_for="gate")
+    shown = tracker.activity()["a-1"]
+    assert (shown.text, shown.used, shown.window) == ("writes", 10, 100)
+    assert (shown.state, shown.waits_for) == ("waiting", "gate")
     tracker.end_attempt(lease, "a-1", "failed", "x")
     assert tracker.activity() == {}
 

@@ -227,7 +227,7 @@ class AcpSession:
         offered = [(option.option_id, option.kind) for option in options]
         question = Question(plain(title)[:1000], tuple((option.kind, plain(option.name)[:200]) for option in options))
         decided = await self._decide(question)
-        parked = self._permissions.permissions == "park"
+        parked = self._permissions.permissions == "ask"
         chosen = None if decided is None else choose_option(offered, decided, once=parked)
         decision = "cancelled" if chosen is None else chosen[1]
         self._recorder.update(Permission(title, tuple(kind for _, kind in offered), decision))
@@ -238,7 +238,7 @@ class AcpSession:
     async def _decide(self, question: Question) -> Decision | None:
         """The answer to a request by our policy; None when its turn was cancelled meanwhile."""
         policy = self._permissions
-        if policy.permissions != "park":
+        if policy.permissions != "ask":
             return policy.permissions
         decision: Decision | None = None
         async with anyio.create_task_group() as tasks:

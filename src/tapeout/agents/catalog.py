@@ -37,7 +37,7 @@ class CatalogEntry:
     modes: tuple[str, ...] = ()
     """ACP modes in which it asks for as little as possible, best first: for `permissions = "allow"`."""
     asking_modes: tuple[str, ...] = ()
-    """Modes in which it asks before it acts: for `permissions = "deny"` and `"park"`."""
+    """Modes in which it asks before it acts: for `permissions = "deny"` and `"ask"`."""
     note: str = ""
     """What a user should know."""
     driver: Driver = "acp"

@@ -7,7 +7,7 @@ from typing import Literal
 Decision = Literal["allow", "deny"]
 """An answer to one request."""
 
-Permissions = Literal["allow", "deny", "park"]
+Permissions = Literal["allow", "deny", "ask"]
 """How permission requests are answered: at once, or by whoever `OnPermission` asks."""
 
 PARK_SECONDS = 600.0
@@ -34,7 +34,7 @@ class PermissionPolicy:
 
     permissions: Permissions
     ask: OnPermission | None = None
-    """For "park"."""
+    """For "ask"."""
     seconds: float = PARK_SECONDS
 
 

@@ -122,7 +122,7 @@ def open_session(
 
     `resume` is the `Session.id` of an earlier session whose process has ended, in the same folder with the same home:
     the agent goes on with what it knew. What it replays of it is neither recorded nor counted. With `permissions`
-    "park" a request waits for `on_permission`, at most `park_seconds`, and is then denied.
+    "ask" a request waits for `on_permission`, at most `park_seconds`, and is then denied.
 
     Raises:
         CannotResume: the agent cannot go on with that session; one without `resume` may do.

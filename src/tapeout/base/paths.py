@@ -58,6 +58,10 @@ class StatePaths(NamedTuple):
         """Named pipes through which writers wake listeners."""
         return os.path.join(self.root, "bells")
 
+    def worker_bells(self, attempt: str) -> str:
+        """Named pipe through which the worker of an attempt is woken, and nobody else."""
+        return os.path.join(self.root, "bells", f".{attempt}")  # a name with a full stop: not rung with the others
+
     @property
     def workspaces(self) -> str:
         """One folder an attempt."""

@@ -37,6 +37,8 @@ from tapeout.base.proctree import (
     PRCTL,
     become_subreaper,
     below,
+    continue_descendants,
+    cpu_seconds_below,
     end_descendants,
     end_found,
     end_marked,
@@ -46,6 +48,7 @@ from tapeout.base.proctree import (
     pids_below,
     remember,
     start_time,
+    stop_descendants,
     was_started_here,
 )
 
@@ -54,6 +57,8 @@ __all__ = [
     "Captured",
     "File",
     "become_subreaper",
+    "continue_descendants",
+    "cpu_seconds_below",
     "end_descendants",
     "end_marked",
     "is_alive",
@@ -62,6 +67,7 @@ __all__ = [
     "start",
     "start_async",
     "start_time",
+    "stop_descendants",
 ]
 
 File = None | int | IO[Any]

@@ -93,6 +93,27 @@ def end_descendants(grace: float = 1.0, keep: Collection[int] = ()) -> int:
     return len(end_found(lambda: below(psutil.Process(), keep), grace))
 
 
+def stop_descendants() -> None:
+    """Stop all descendants of this process where they are (SIGSTOP), also those that they are starting."""
+    _stop_all(lambda: below(psutil.Process()), below(psutil.Process()), set())
+
+
+def continue_descendants() -> None:
+    """Let all descendants of this process go on (SIGCONT)."""
+    _signal(below(psutil.Process()), signal.SIGCONT, set())
+
+
+def cpu_seconds_below() -> float:
+    """Processor time that the descendants of this process have used so far, those included that ended."""
+    used = 0.0
+    for process in below(psutil.Process()):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            used += times.user + times.system + times.children_user + times.children_system
+    ours = psutil.Process().cpu_times()
+    return used + float(ours.children_user + ours.children_system)
+
+
 def end_marked(marker: str, value: str) -> int:
     """Kill every process of this user whose environment holds `marker=value`, and all below; how many.
 

@@ -39,6 +39,19 @@ def _attempt_ended(data: dict[str, Any]) -> str:
     return f"{data['attempt']} ended as {data['outcome']}{detail}"
 
 
+def _attempt_noted(data: dict[str, Any]) -> str:
+    attempt, topic, note = data["attempt"], data["topic"], data["data"]
+    kind, _, identity = topic.partition(".")
+    if kind == "order" and identity:
+        text = f" ({note['text'][:100]})" if note["text"] else ""
+        return "" if note.get("taken") else f"{attempt}: {note['by']} says {note['kind']}{text}"
+    if kind == "question" and identity:
+        return f"{attempt} asks ({identity}): {note['title'][:100]}"
+    if kind == "answer" and identity:
+        return f"{attempt}: {note['by']} answers {identity}: {note['answer'][:100]}"
+    return f"{attempt}: noted its {topic}"
+
+
 def _change_moved(data: dict[str, Any]) -> str:
     verdict = data.get("verdict")
     if data["state"] == "failed" and verdict:
@@ -70,7 +83,7 @@ _DESCRIBERS: dict[str, _Describe] = {
     "gave-up": lambda data: f"given up, needs a person: {data['reason']}",
     "attempt-started": lambda data: f"{data['attempt']}: attempt {data['number']} by {data['agent']}",
     "attempt-updated": _attempt_updated,
-    "attempt-noted": lambda data: f"{data['attempt']}: noted its {data['topic']}",
+    "attempt-noted": _attempt_noted,
     "attempt-ended": _attempt_ended,
     "change-submitted": lambda data: f"change {data['change']} submitted: {data['commit'][:12]}",
     "change-moved": _change_moved,

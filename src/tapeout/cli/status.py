@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
-from tapeout.cli.output import Result, duration, printable, table
+from tapeout.cli.output import Result, counted, duration, printable, table
 
 if TYPE_CHECKING:
     from tapeout.base.paths import StatePaths
@@ -39,6 +39,7 @@ def _status(arguments: argparse.Namespace) -> Result:
     data["counts"] = status.counts._asdict()
     data["unproven"] = unproven = _unproven(context.paths)
     data["sandbox_warning"] = warning = _sandbox_warning(context.paths)
+    data["questions"] = [question._asdict() for question in status.questions]
     data["needs_person"] = [issue._asdict() for issue in status.needs_person]
     return Result(data, _text(status, unproven, warning))
 
@@ -76,7 +77,7 @@ def _about_the_gate(status: Status, unproven: list[str], warning: str) -> list[s
 
 
 def _text(status: Status, unproven: list[str], warning: str) -> str:
-    from tapeout.cli.view import context_share
+    from tapeout.cli.view import context_share, state_text
 
     floor, counts = status.floor, status.counts
     lines = [
@@ -89,12 +90,16 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
         f"{counts.deferred} deferred, {counts.needs_person} need a person), {counts.landed} landed, "
         f"{counts.closed - counts.landed} otherwise closed"
     )
+    if status.floor_paused:
+        lines.append(f"PAUSED by {status.floor_paused}: `tapeout resume --all` goes on")
+    if status.questions:
+        lines.append(f"{counted(len(status.questions), 'question')} of agents: `tapeout questions` shows them")
     lines += _held_back(status)
     lines += _about_the_gate(status, unproven, warning)
     lines += _unpublished(status)
     if status.workers:
         rows = [
-            (w.attempt, w.issue, f"{w.number}.{w.rounds}", w.state, duration(w.seconds),
+            (w.attempt, w.issue, f"{w.number}.{w.rounds}", state_text(w), duration(w.seconds),
              context_share(w.tokens_used, w.tokens_window), f"{w.title}: {w.activity}" if w.activity else w.title)
             for w in status.workers[:_SHOWN]
         ]  # fmt: skip

@@ -8,6 +8,7 @@ import sys
 
 from tapeout.base.errors import NotFound, UsageError
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.cli.attempts import newest_attempt
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
 
@@ -32,13 +33,7 @@ def _recording(prefix: str) -> tuple[str, str]:
 
     paths = here().paths
     with Tracker.open(paths, actor()) as tracker:
-        if prefix.startswith("a-"):
-            attempt = tracker.attempt(prefix).id
-        else:
-            attempts = tracker.attempts(tracker.resolve(prefix))
-            if not attempts:
-                raise NotFound(f"nobody has worked on {prefix} yet")
-            attempt = attempts[-1].id
+        attempt = newest_attempt(tracker, prefix).id
     path = os.path.join(paths.terminals, f"{attempt}.cast")
     if not os.path.exists(path):
         raise NotFound(f"attempt {attempt} has no terminal recording on this machine")

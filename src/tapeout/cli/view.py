@@ -9,7 +9,7 @@ from tapeout.cli.output import discard, duration, printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tapeout.floor.status import Status
+    from tapeout.floor.status import Status, WorkerRow
     from tapeout.tracker import Tracker
     from tapeout.tracker.model import Event
 
@@ -99,7 +99,10 @@ def _screen(status: "Status", events: "list[Event]") -> "RenderableType":
             f"{row.number}.{row.rounds}",
             duration(row.seconds),
             context_share(row.tokens_used, row.tokens_window),
-            Text(row.activity or row.state, style="yellow" if row.state == "submitted" else ""),
+            Text(
+                f"{state_text(row)}: {row.activity}" if row.activity else state_text(row),
+                style=_STYLES.get(row.state, ""),
+            ),
         )
     counts, queue = status.counts, len(status.queue)
     head = Text(
@@ -109,8 +112,22 @@ def _screen(status: "Status", events: "list[Event]") -> "RenderableType":
     )
     lines = [line for line in (describe(event) for event in events) if line][-6:]
     foot = Text("\n".join(printable(line) for line in lines), style="dim", no_wrap=True, overflow="ellipsis")
+    if status.floor_paused:
+        head.append(f" · PAUSED by {status.floor_paused}", style="yellow")
+    if status.questions:
+        head.append(f" · {len(status.questions)} questions", style="yellow")
     stopped = Text(f"the queue is stopped: {status.queue_stopped}", style="bold red") if status.queue_stopped else ""
     return Group(head, workers, stopped, foot)
+
+
+_STYLES = {
+    "waiting": "yellow", "paused": "yellow", "stalled": "red", "spiralling": "red", "over budget": "red", "dead": "red",
+}  # fmt: skip
+
+
+def state_text(row: "WorkerRow") -> str:
+    """How a worker is, for people."""
+    return f"{row.state} for {row.waits_for}" if row.state == "waiting" and row.waits_for else row.state
 
 
 def context_share(used: int | None, window: int | None) -> str:

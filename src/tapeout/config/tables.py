@@ -37,9 +37,13 @@ class FloorConfig(Model):
     """In place of `agent`, several: the first whose provider is to be had takes the issue. After `sessions` failed
     sessions of one it is the next one's turn."""
 
-    permissions: Literal["allow", "deny", "park"] = "allow"
-    """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`.
-    `park` asks a person, and denies when none answers in time."""
+    permissions: Literal["allow", "deny", "ask"] = "allow"
+    """How an agent's permission requests are answered. Its copy of the code is its own, so the default is `allow`. With
+    `ask` each request is a question to people (`tapeout questions`); without an answer within `answer_timeout` it is
+    refused, and the agent goes on."""
+
+    answer_timeout: Seconds = 600.0
+    """How long an agent waits for a person's answer to a question."""
 
     refine_rounds: Annotated[int, Field(ge=0, le=10)] = 2
     """How often a failed verdict goes back to the same session. Repair gains come mostly in the first two rounds
@@ -76,6 +80,10 @@ class FloorConfig(Model):
 
     turn_timeout: Seconds = 1800.0
     """How long one turn of an agent may take."""
+
+    stall_after: Annotated[Seconds, Field(ge=1)] = 600.0
+    """After how long without any sign of life (output, use of the processor, changed files) a turn counts as stalled.
+    Its agent is told once; if it stalls again a fresh session takes over."""
 
     start_timeout: Seconds = 60.0
     """How long an agent may take to start a session."""

@@ -10,13 +10,16 @@ provider is not to be had, nothing comes of it any more."""
 
 @dataclass(frozen=True)
 class Tell:
-    """Say something to the agent, once, at the start of its next turn."""
+    """Say something to the agent, once."""
 
     text: str
     evidence: str
     """What was seen, one line, for people and the record."""
-    at_once: bool = False
-    """End the running turn to say it: what follows in it would be in vain."""
+    when: Literal["next", "after", "now"] = "next"
+    """`next`: with its next prompt, if there is one. `after`: in a prompt of its own, as soon as the running turn has
+    ended. `now`: the running turn is cancelled for it."""
+    unheard: CutKind = "stalled"
+    """Of `now`: why the session is ended if the agent does not end its turn to hear it."""
 
 
 @dataclass(frozen=True)

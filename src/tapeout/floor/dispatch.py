@@ -40,6 +40,8 @@ class Snapshot:
     queue_stopped: str | None
     """Why the queue is stopped, or None."""
     stopping: bool
+    paused: bool = False
+    """Whether a person has paused the whole floor: no worker is started until it is resumed."""
     scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Declared scopes of the issues that are worked on or wait in the queue."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
@@ -84,8 +86,9 @@ def plan_dispatch(now: Snapshot) -> Plan:
     gated = works and (now.queued > 0 or now.publish_due)
     gate = gated and not now.gate_runs
     free = now.slots - len(reported - lost) - len(starting)
-    chosen = _to_start(now, starting, max(0, free) if works else 0)
-    waits = bool(starting or reported - lost or now.gate_runs or gated or chosen.later is not None)
+    chosen = _to_start(now, starting, max(0, free) if works and not now.paused else 0)
+    comes_later = chosen.later is not None or bool(now.paused and now.ready)
+    waits = any((starting, reported - lost, now.gate_runs, gated, comes_later))
     return Plan(
         chosen.start,
         dead,

@@ -35,7 +35,7 @@ class TurnFacts:
 
 
 class Guard(Protocol):
-    """One concern about one session. `now` is monotonic, in seconds."""
+    """One concern about one session. `now` is monotonic, in seconds, and stands still while the attempt is paused."""
 
     @property
     def wake(self) -> float | None:
@@ -48,6 +48,10 @@ class Guard(Protocol):
 
     def turn_started(self, prompt: str, now: float) -> Answer:
         """A prompt is about to be given; a cut keeps it from being given."""
+        ...
+
+    def turn_stopped(self, now: float) -> None:
+        """The agent has ended its turn, and waits for what comes."""
         ...
 
     def turn_ended(self, facts: TurnFacts, now: float) -> Answer:
@@ -74,6 +78,9 @@ class Quiet:
     def turn_started(self, prompt: str, now: float) -> Answer:
         """Nothing to say."""
         return None
+
+    def turn_stopped(self, now: float) -> None:
+        """Nothing to do."""
 
     def turn_ended(self, facts: TurnFacts, now: float) -> Answer:
         """Nothing to say."""

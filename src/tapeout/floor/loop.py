@@ -179,6 +179,7 @@ class Floor:
             gate_runs=GATE_JOB in jobs,
             queue_stopped=tracker.queue_stopped(),
             stopping=state.stopping,
+            paused=bool(tracker.floor_rests()),
             scopes={one: tracker.issue(one).scope for one in self._worked_on(running)},
             passed_over=state.passed_over,
             admission=admission,

@@ -7,7 +7,8 @@ import anyio
 
 from tapeout.agents import Text, ToolCall, Update, Usage
 from tapeout.base.errors import TapeoutError
-from tapeout.floor.guards import Cut, Tell
+from tapeout.floor.cuts import Cut, Tell
+from tapeout.floor.health import CUT_STATES, State, WaitsFor
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import SUPERVISION, Lease
 
@@ -27,6 +28,8 @@ class Progress:
         self._usage: Usage | None = None
         self._shown = 0.0
         self._latest = ""
+        self._state: tuple[State, WaitsFor] = ("starting", "")
+        self._paused = False
         self._waiting = anyio.Event()
         self._supervised: list[dict[str, object]] = []
 
@@ -45,7 +48,13 @@ class Progress:
     def prompted(self, rounds: int) -> None:
         """A prompt is about to be given, the `rounds`th of this session."""
         self._log(state="working", rounds=rounds)
-        self._show("thinking", force=True)
+        self._latest = "thinking"
+        self.state("working")
+
+    def paused(self, begins: bool) -> None:
+        """A pause begins or ends."""
+        self._paused = begins
+        self._show(self._latest, force=True)
 
     def pulled(self, commit: str) -> None:
         """A turn is over and its work is in the hub."""
@@ -54,15 +63,22 @@ class Progress:
 
     def waiting(self) -> None:
         """The change is in the queue."""
-        self._show("waiting for the gate", force=True)
+        self._latest = "waiting for the gate"
+        self.state("waiting", "gate")
+
+    def state(self, state: State, waits_for: WaitsFor = "") -> None:
+        """How the attempt is from now on."""
+        self._state = (state, waits_for)
+        self._show(self._latest, force=True)
 
     def handing_over(self) -> None:
         """The session is asked for a handoff."""
         self._show("writing a handoff", force=True)
 
     def waits(self, what: str) -> None:
-        """The session waits for something; one line says what for."""
-        self._show(what, force=True)
+        """The session waits for its provider; one line says for which, and until when."""
+        self._latest = what
+        self.state("waiting", "provider")
 
     def failed(self, reason: str) -> None:
         """The agent failed."""
@@ -75,6 +91,9 @@ class Progress:
         note = {"entries": self._supervised}
         with contextlib.suppress(TapeoutError):  # a lost lease is noticed elsewhere
             self._tracker.note_attempt(self._attempt, SUPERVISION, note, lease=self._lease)
+        self._latest = answer.evidence
+        if isinstance(answer, Cut):
+            self._state = (CUT_STATES.get(answer.kind, "stopping"), "")
         self._show(answer.evidence, force=True)
 
     def update(self, update: Update) -> None:
@@ -99,4 +118,5 @@ class Progress:
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:ACTIVITY_LENGTH]
         used, size = (self._usage.used, self._usage.size) if self._usage else (None, None)
         with contextlib.suppress(TapeoutError):  # a full disk, say: no reason to end an attempt
-            self._tracker.set_activity(self._attempt, line, used, size)
+            state, waits_for = ("paused", "person") if self._paused else self._state
+            self._tracker.set_activity(self._attempt, line, used, size, state=state, waits_for=waits_for)

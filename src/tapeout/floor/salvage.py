@@ -10,6 +10,7 @@ from tapeout.base.paths import StatePaths
 from tapeout.config import CheckConfig, Config
 from tapeout.floor import policy
 from tapeout.floor.budgets.accounts import settle_dead
+from tapeout.floor.control import kill_among, killed
 from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.tracker import Tracker
@@ -37,6 +38,8 @@ def main(state_root: str, branch: str, attempt: str, by_person: str = "") -> Non
         why = "its worker died" if issue.lease_owner == attempt else "its lease was taken away"
         config = _config(paths, branch)
         decision = STOPPED if by_person else policy.after_interruption(why, earlier, config.floor)
+        if (kill := kill_among(tracker.orders(attempt))) is not None:
+            decision = killed(kill)
         decision = settle_dead(tracker, dead, earlier, decision, config)
         leave_handoff(tracker, paths, attempt, head)
         if decision.give_up and issue.status == "open":

@@ -1,15 +1,18 @@
 """What people see of a running floor: one read model for `status`, the live view and the final table."""
 
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tapeout.base import processes
 from tapeout.base.paths import StatePaths
 from tapeout.floor.budgets.run import reached_now
+from tapeout.floor.health import State, WaitsFor, health_of
 from tapeout.floor.lock import Holder, current_floor
 from tapeout.floor.providers.pauses import Pause, read_pauses
 from tapeout.tracker import Counts, Filter, Tracker
-from tapeout.tracker.model import Attempt, Change, Issue
+from tapeout.tracker.model import Activity, Attempt, Change, Issue, Question
 
 LISTED = 20
 """Longest list in a status: it stays readable with any number of issues."""
@@ -25,10 +28,15 @@ class WorkerRow:
     agent: str
     number: int
     rounds: int
-    state: str
+    state: State
+    """How it is, by signs that need no model: see `tapeout.floor.health`."""
+    waits_for: WaitsFor
+    """What it waits for, empty if for nothing."""
     activity: str
     seconds: float
     """Since the attempt started."""
+    quiet: float
+    """Seconds since the worker last said what it does."""
     tokens_used: int | None
     tokens_window: int | None
 
@@ -58,6 +66,10 @@ class Status:
     """Why landed commits are not where the user sees them, empty if that is still being seen to; None if they are."""
     needs_person: tuple[Issue, ...]
     """The most urgent ones."""
+    questions: tuple[Question, ...] = ()
+    """What agents asked that nobody has answered."""
+    floor_paused: str = ""
+    """By whom and since when the whole floor is paused; empty if it is not."""
     main_red: tuple[str, ...] = ()
     """Open issues about a target branch that fails the gate by itself: id and title."""
     paused: tuple[Pause, ...] = ()
@@ -69,21 +81,17 @@ class Status:
 def read_status(tracker: Tracker, paths: StatePaths) -> Status:
     """Read the status from the tracker."""
     now = time.time()
-    activity = tracker.activity()
-    titles: dict[str, str] = {}
+    issues: dict[str, Issue] = {}
 
     def title(issue: str) -> str:
-        if issue not in titles:
-            titles[issue] = tracker.issue(issue).title
-        return titles[issue]
+        if issue not in issues:
+            issues[issue] = tracker.issue(issue)
+        return issues[issue].title
 
     return Status(
         floor=current_floor(paths),
         counts=tracker.counts(),
-        workers=tuple(
-            _worker(attempt, title(attempt.issue), activity.get(attempt.id, ("", None, None)), now)
-            for attempt in tracker.attempts(running=True)
-        ),
+        workers=read_workers(tracker, now),
         queue=tuple(
             QueueRow(change.id, change.issue, title(change.issue), change.state, now - change.submitted_at)
             for change in tracker.changes()
@@ -91,24 +99,44 @@ def read_status(tracker: Tracker, paths: StatePaths) -> Status:
         queue_stopped=tracker.queue_stopped(),
         unpublished=tracker.unpublished(),
         needs_person=tuple(tracker.issues(Filter(status="open", needs_person=True), LISTED)),
+        questions=tuple(tracker.questions(open_only=True)),
+        floor_paused=tracker.floor_rests(),
         main_red=tracker.red_main_lines(),
         paused=read_pauses(tracker, now),
         over_budget=tuple(sorted(reached_now(tracker).values())),
     )
 
 
-def _worker(attempt: Attempt, title: str, activity: tuple[str, int | None, int | None], now: float) -> WorkerRow:
-    text, used, window = activity
+def read_workers(tracker: Tracker, now: float) -> tuple[WorkerRow, ...]:
+    """The attempts that run, oldest first.
+
+    Args:
+        now: Unix time.
+    """
+    shown = tracker.activity()
+    return tuple(
+        _worker(attempt, tracker.issue(attempt.issue), shown.get(attempt.id), now)
+        for attempt in tracker.attempts(running=True)
+    )
+
+
+def _worker(attempt: Attempt, issue: Issue, shown: Activity | None, now: float) -> WorkerRow:
+    lives = processes.is_alive(attempt.pid, attempt.pid_started) if attempt.host == socket.gethostname() else None
+    expires = issue.lease_expires if issue.lease_owner == attempt.id else None
+    health = health_of(attempt, shown, process_lives=lives, lease_expires=expires, now=now)
+    used, window = (shown.used, shown.window) if shown else (None, None)
     return WorkerRow(
         attempt=attempt.id,
         issue=attempt.issue,
-        title=title,
+        title=issue.title,
         agent=attempt.agent,
         number=attempt.number,
         rounds=attempt.rounds,
-        state=attempt.state,
-        activity=text,
+        state=health.state,
+        waits_for=health.waits_for,
+        activity=shown.text if shown else "",
         seconds=now - attempt.started_at,
+        quiet=now - (shown.at if shown else attempt.started_at),
         tokens_used=used if used is not None else attempt.tokens_used,
         tokens_window=window if window is not None else attempt.tokens_window,
     )

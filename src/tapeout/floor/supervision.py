@@ -4,13 +4,13 @@ What may go wrong: the agent does not end the turn that it was asked to cancel (
 `CANCEL_SECONDS`, and the session can only be closed); a guard speaks up while no turn runs (the next one is not begun).
 """
 
-import time
 from collections.abc import Callable, Sequence
 
 import anyio
 
 from tapeout import agents
 from tapeout.floor.guards import Answer, Cut, Guard, Tell, TurnFacts, first_cut
+from tapeout.floor.pausing import Pause
 
 CANCEL_SECONDS = 10.0
 """How long an agent may take to end the turn that it was asked to cancel."""
@@ -28,15 +28,18 @@ class Supervisor:
         *,
         note: Callable[[Tell | Cut], None],
         show: Callable[[agents.Update], None] = lambda _: None,
+        pause: Pause | None = None,
     ) -> None:
         """
         Args:
             note: told of everything that a guard asks for.
             show: told of everything that the session reports.
+            pause: whether the attempt is paused: then no prompt is given, and time stands still.
         """
         self._guards = guards
         self._note = note
         self._show = show
+        self._pause = pause or Pause()
         self._cut: Cut | None = None
         self._tell: list[Tell] = []
         self._is_abandoned = False
@@ -55,7 +58,7 @@ class Supervisor:
     def update(self, update: agents.Update) -> None:
         """The session reported something."""
         self._show(update)
-        now = time.monotonic()
+        now = self._pause.now()
         for guard in self._guards:
             self.take(guard.update(update, now))
 
@@ -73,35 +76,46 @@ class Supervisor:
 
     async def turn(self, session: agents.Session, prompt: str) -> agents.TurnResult | None:
         """Give a prompt, with what the agent is to be told, and wait until the turn has ended; None if it was cut
-        before its end, or not begun: `cut` then says why.
+        before its end, or not begun: `cut` then says why. What is to be told at once, or as soon as the turn has ended,
+        makes further prompts of the same turn.
 
         Raises:
             AgentError: the agent died, spoke rubbish, or answered with an error.
         """
-        text = "\n\n".join([*(tell.text for tell in self._tell), prompt])
+        text = "\n\n".join([*self._told(), prompt])
         while True:
-            self._tell.clear()
-            now = time.monotonic()
+            await self._pause.over()
+            now = self._pause.now()
             for guard in self._guards:
                 self.take(guard.turn_started(text, now))
             if self._cut is not None:
                 return None
             result = await self._prompt(session, text)
-            is_interrupted = result is not None and result.stop_reason == "cancelled" and self._interruption is not None
-            if self._cut is not None or not is_interrupted:
+            if self._cut is not None or all(tell.when == "next" for tell in self._tell):
                 return result
-            text = "\n\n".join([*(tell.text for tell in self._tell), GO_ON])
+            is_broken_off = result is not None and result.stop_reason == "cancelled"
+            text = "\n\n".join([*self._told(), *([GO_ON] if is_broken_off else [])])
 
     async def _prompt(self, session: agents.Session, text: str) -> agents.TurnResult | None:
         result: agents.TurnResult | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, session, tasks.cancel_scope)
-            result = await session.prompt(text)
-            tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch, session, tasks.cancel_scope)
+                result = await session.prompt(text)
+                tasks.cancel_scope.cancel()
+        finally:
+            for guard in self._guards:
+                guard.turn_stopped(self._pause.now())
         self._is_abandoned = result is None
-        if result is None and self._cut is None and self._interruption is not None:
-            self.take(Cut("spiral", f"{self._interruption.evidence}; it did not end its turn to hear so"))
+        if result is None and self._cut is None and (tell := self._interruption) is not None:
+            self.take(Cut(tell.unheard, f"{tell.evidence}; it did not end its turn to hear so"))
         return result
+
+    def _told(self) -> list[str]:
+        """What the agent is to be told with the prompt that is about to be given."""
+        texts = [tell.text for tell in self._tell]
+        self._tell.clear()
+        return texts
 
     async def last_turn(self, session: agents.Session, prompt: str, seconds: float) -> agents.TurnResult | None:
         """Give one more prompt to a session that was cut, within a time; None if it did not end its turn in that time,
@@ -123,11 +137,11 @@ class Supervisor:
     @property
     def _interruption(self) -> Tell | None:
         """What the agent is to be told before its turn goes on."""
-        return next((tell for tell in self._tell if tell.at_once), None)
+        return next((tell for tell in self._tell if tell.when == "now"), None)
 
     def turn_ended(self, facts: TurnFacts) -> None:
         """Tell the guards what a turn came to."""
-        now = time.monotonic()
+        now = self._pause.now()
         for guard in self._guards:
             self.take(guard.turn_ended(facts, now))
 
@@ -161,13 +175,14 @@ class Supervisor:
         scope.cancel()
 
     async def _next_tick(self) -> None:
-        """Wait until the next guard is due, or until one has spoken."""
+        """Wait until the next guard is due, or until one has spoken; while the attempt is paused none is due."""
+        await self._pause.over()
         due = min((guard.wake for guard in self._guards if guard.wake is not None), default=None)
         changed = self._changed
-        with anyio.move_on_after(None if due is None else max(0.0, due - time.monotonic())):
+        with anyio.move_on_after(None if due is None else max(0.0, due - self._pause.now())):
             await changed.wait()
             return
-        now = time.monotonic()
+        now = self._pause.now()
         for guard in self._guards:
             if guard.wake is not None and guard.wake <= now:
                 self.take(guard.tick(now))

@@ -84,12 +84,8 @@ class Conversation:
             rounds += 1
             on.progress.prompted(rounds)
             point("worker.prompted")
-            result, begun = None, time.monotonic()
-            with anyio.move_on_after(on.limits.turn_timeout) as turn:
-                result = await on.supervisor.turn(self._session, text)
-            if turn.cancelled_caught:
-                reason = f"the turn took longer than {on.limits.turn_timeout:.0f} s"
-                return policy.after_interruption(reason, on.earlier, on.limits)
+            begun = time.monotonic()
+            result = await on.supervisor.turn(self._session, text)
             decision, change = await self._judge(result, rounds, time.monotonic() - begun)
             if isinstance(decision, policy.EndAttempt):
                 return decision

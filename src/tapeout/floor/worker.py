@@ -27,16 +27,21 @@ from tapeout.base.faults import point
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
-from tapeout.floor import policy, prompting, sharing
+from tapeout.floor import policy, prompting, sharing, vitals
+from tapeout.floor.answers import Answers
 from tapeout.floor.budgets.accounts import Accounts
 from tapeout.floor.context.limits import limits_for
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
+from tapeout.floor.control import Control, what_people_said
+from tapeout.floor.cuts import Tell
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
 from tapeout.floor.handoff import leave_handoff
 from tapeout.floor.lanes import lane_of
+from tapeout.floor.liveness import Liveness
 from tapeout.floor.memory.recorder import Recorder
+from tapeout.floor.pausing import Pause
 from tapeout.floor.progress import Progress
 from tapeout.floor.providers.patience import PatientSupervisor, ProviderRules
 from tapeout.floor.saving import save_work, target_config, write_report
@@ -111,6 +116,12 @@ class Worker:
         self._issue = tracker.issue(lease.issue)
         self._lane_name, self._lane = lane_of(self._issue, config)
         self._accounts = Accounts(tracker, lease, attempt, self._earlier, self._lane_name, self._lane, config)
+        self._recording = os.path.join(paths.terminals, f"{attempt.id}.cast")
+        self._pause = Pause(processes.stop_descendants, processes.continue_descendants)
+        self._answers = Answers(tracker, lease, timeout=self._limits.answer_timeout, show=self._progress.state)
+        self._control = Control(
+            tracker, lease, pause=self._pause, show=self._progress.paused, answered=self._answers.answered
+        )
         self._supervisor = self._supervise([])
         self._conversation: Conversation | None = None
         self._lost_lease = False
@@ -125,6 +136,7 @@ class Worker:
                 tasks.start_soon(self._keep_lease, tasks.cancel_scope)
                 tasks.start_soon(self._hold.keep, partial(self._lose_lease, tasks.cancel_scope))
                 tasks.start_soon(self._progress.show_late)
+                tasks.start_soon(self._control.heed, partial(self._end_now, tasks.cancel_scope))
                 self._ending = await self._work()
                 tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
@@ -133,6 +145,10 @@ class Worker:
 
     def _lose_lease(self, scope: anyio.CancelScope) -> None:
         self._lost_lease = True
+        scope.cancel()
+
+    def _end_now(self, scope: anyio.CancelScope, ending: policy.EndAttempt) -> None:
+        self._ending = ending
         scope.cancel()
 
     async def _stop_on_signal(self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
@@ -185,7 +201,6 @@ class Worker:
     async def _session(self) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
         """The agent, started in a fresh workspace with a terminal recording and a block of ports."""
         spec = agents.resolve(self._attempt.agent, self._config)
-        self._supervisor = self._supervise(self._guards(spec))
         hub = open_bare(self._paths.hub)
         base = resolve(hub, f"refs/heads/{self._branch}")
         assert base is not None
@@ -196,9 +211,11 @@ class Worker:
             workspace = await anyio.to_thread.run_sync(workspaces.create, self._paths, self._id, base, start)
             self._progress.started(workspace.base)
             point("worker.workspace")
-            recording = resources.enter_context(
-                workspaces.Recorder(os.path.join(self._paths.terminals, f"{self._id}.cast"))
-            )
+            recording = resources.enter_context(workspaces.Recorder(self._recording))
+            self._supervisor = self._supervise([self._liveness(workspace.code), *self._guards(spec)])
+            self._control.supervise(self._supervisor)
+            if said := what_people_said(self._tracker, self._earlier):
+                self._supervisor.take(Tell(said, "what people said to earlier sessions"))
             transcript = resources.enter_context(
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )
@@ -210,6 +227,8 @@ class Worker:
                 transcript=transcript,
                 terminal=recording,
                 permissions=self._limits.permissions,
+                on_permission=self._answers.decide,
+                park_seconds=self._limits.answer_timeout,
                 start_timeout=self._limits.start_timeout,
             ) as session:
                 yield session, workspace
@@ -230,6 +249,16 @@ class Worker:
         )
         return guards_for(watched, self._meter)
 
+    def _liveness(self, code: str) -> Liveness:
+        liveness = Liveness(
+            partial(vitals.look, code, self._recording),
+            self._progress.state,
+            stall_after=self._limits.stall_after,
+            turn_timeout=self._limits.turn_timeout,
+        )
+        self._answers.waits = lambda begins: liveness.waits(begins=begins, now=self._pause.now())
+        return liveness
+
     def _supervise(self, guards: Sequence[Guard]) -> PatientSupervisor:
         return PatientSupervisor(
             guards,
@@ -239,6 +268,7 @@ class Worker:
             tracker=self._tracker,
             accounts=self._accounts,
             provider=ProviderRules.of(self._attempt.agent, self._config),
+            pause=self._pause,
         )
 
     def _show(self, update: agents.Update) -> None:

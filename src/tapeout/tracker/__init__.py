@@ -52,6 +52,7 @@ from tapeout.base.paths import find_repository, state_paths
 from tapeout.tracker import queries
 from tapeout.tracker.commands.attachments import AttachmentCommands
 from tapeout.tracker.commands.changes import ChangeCommands
+from tapeout.tracker.commands.control import ControlCommands
 from tapeout.tracker.commands.edits import EditCommands
 from tapeout.tracker.commands.failures import FailureCommands
 from tapeout.tracker.commands.finding import FindCommands
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 
 class Tracker(
     RedMainCommands,
+    ControlCommands,
     EditCommands,
     AttachmentCommands,
     PastCommands,

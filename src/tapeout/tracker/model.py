@@ -247,6 +247,63 @@ class AttemptNote(NamedTuple):
     data: dict[str, Any]
 
 
+class Activity(NamedTuple):
+    """What an attempt does right now, for people: not part of the log."""
+
+    text: str
+    used: int | None
+    """Tokens in the agent's context."""
+    window: int | None
+    """Tokens that it can hold."""
+    state: str
+    """How its worker finds it: `working`, `waiting`, `paused`, `stalled` and so on; empty if it has not said."""
+    waits_for: str
+    """What it waits for: `gate`, `permission`, `provider`, `person`; empty if for nothing."""
+    at: float
+    """Unix time at which it was written."""
+
+
+OrderKind = Literal["nudge", "pause", "resume", "kill", "handoff"]
+"""What a person can tell a worker."""
+
+
+class Order(NamedTuple):
+    """Something that a person told the worker of an attempt."""
+
+    id: str
+    attempt: str
+    kind: str
+    """An `OrderKind`, or what another version of this program knows."""
+    text: str
+    """Words for the agent, or why."""
+    now: bool
+    """Of a nudge: cancel the running turn for it. Of a kill: no agent shall go on with the issue."""
+    actor: str
+    at: float
+    """Unix time at which it was given."""
+    taken: str
+    """What the worker made of it, one line; empty until it has heard it."""
+
+
+class Question(NamedTuple):
+    """A permission or an input that an agent asked for, and that waits for a person."""
+
+    id: str
+    attempt: str
+    issue: str
+    title: str
+    """What it wants, in its own words: not to be trusted."""
+    options: tuple[str, ...]
+    """Kinds of the answers that it offers, such as `allow_once`."""
+    asked_at: float
+    until: float
+    """Unix time at which the agent goes on without an answer."""
+    answer: str
+    """`allow`, `always`, `deny`, or words; empty if nobody has answered."""
+    answered_by: str
+    answered_at: float
+
+
 class Change(NamedTuple):
     """A commit that an attempt submitted for landing."""
 

@@ -331,6 +331,16 @@ def attempt_notes(
     return [AttemptNote(attempt, topic, issue, at, json.loads(data)) for attempt, topic, issue, at, data in rows]
 
 
+def notes_under(connection: sqlite3.Connection, prefix: str) -> list[AttemptNote]:
+    """Notes of all attempts whose topic is `PREFIX.` and more; oldest first."""
+    rows = connection.execute(
+        "SELECT attempt, topic, issue, at, data FROM attempt_notes WHERE topic >= ? AND topic < ?"
+        " ORDER BY at, attempt, topic",
+        (f"{prefix}.", f"{prefix}/"),  # the character after the full stop
+    )
+    return [AttemptNote(attempt, topic, issue, at, json.loads(data)) for attempt, topic, issue, at, data in rows]
+
+
 _VERDICT = Change._fields.index("verdict")
 
 

@@ -97,8 +97,8 @@ CREATE TABLE changes(
 CREATE INDEX changes_by_issue ON changes(issue, submitted_clock);
 CREATE INDEX changes_open ON changes(issue, state) WHERE state IN ('queued', 'gating', 'passed');
 
-CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER, window INTEGER, at REAL NOT NULL)
-  WITHOUT ROWID;
+CREATE TABLE activity(attempt TEXT PRIMARY KEY, text TEXT NOT NULL, used INTEGER, window INTEGER, at REAL NOT NULL,
+  state TEXT NOT NULL, waits_for TEXT NOT NULL) WITHOUT ROWID;
 """
 
 INDEXES = """

@@ -19,6 +19,7 @@ from tapeout.base.moments import clock
 from tapeout.config import Config
 from tapeout.floor.budgets.accounts import Accounts
 from tapeout.floor.guards import Cut, Guard, Tell
+from tapeout.floor.pausing import Pause
 from tapeout.floor.providers import provider_of, provider_settings
 from tapeout.floor.providers.backoff import full_jitter
 from tapeout.floor.providers.circuit import Circuit, Trouble
@@ -92,12 +93,14 @@ class PatientSupervisor(Supervisor):
         tracker: Tracker,
         accounts: Accounts,
         provider: ProviderRules,
+        pause: Pause,
     ) -> None:
         """
         Args:
             say: told in a line what is waited for.
+            pause: see `Supervisor`.
         """
-        super().__init__([*guards, accounts.guard], note=note, show=show)
+        super().__init__([*guards, accounts.guard], note=note, show=show, pause=pause)
         self._say = say
         self._tracker = tracker
         self._accounts = accounts

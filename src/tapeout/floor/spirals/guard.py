@@ -51,7 +51,9 @@ class SpiralGuard(Quiet):
         if spiral.kind in self._told:
             return None
         self._told.add(spiral.kind)
-        return Tell(_TOLD.format(evidence=spiral.evidence), spiral.evidence, at_once=at_once)
+        return Tell(
+            _TOLD.format(evidence=spiral.evidence), spiral.evidence, when="now" if at_once else "next", unheard="spiral"
+        )
 
 
 _TOLD = (

@@ -9,7 +9,7 @@ from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import queries
 from tapeout.tracker.commands.leases import LeaseCommands
-from tapeout.tracker.model import OPEN_CHANGE_STATES, Attempt, AttemptNote, Change, Lease, Outcome
+from tapeout.tracker.model import OPEN_CHANGE_STATES, Activity, Attempt, AttemptNote, Change, Lease, Outcome
 
 if TYPE_CHECKING:
     from typing import Any
@@ -162,20 +162,32 @@ class AttemptCommands(LeaseCommands):
             used = row[0] if row else 0
             return [a for a in queries.attempts(connection, issue=issue) if a.number > used]
 
-    def set_activity(self, attempt: str, text: str, used: int | None = None, window: int | None = None) -> None:
+    def set_activity(
+        self,
+        attempt: str,
+        text: str,
+        used: int | None = None,
+        window: int | None = None,
+        *,
+        state: str = "",
+        waits_for: str = "",
+    ) -> None:
         """What an attempt is doing right now, for the live view only: it is not part of the log."""
         with self._writing():
             self._connection.execute(
-                "INSERT INTO activity VALUES (?, ?, ?, ?, ?) ON CONFLICT(attempt) DO UPDATE SET text = excluded.text,"
-                " used = coalesce(excluded.used, used), window = coalesce(excluded.window, window), at = excluded.at",
-                (attempt, text, used, window, time.time()),
+                "INSERT INTO activity(attempt, text, used, window, at, state, waits_for) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT(attempt) DO UPDATE SET text = excluded.text, used = coalesce(excluded.used, used),"
+                " window = coalesce(excluded.window, window), at = excluded.at, state = excluded.state,"
+                " waits_for = excluded.waits_for",
+                (attempt, text, used, window, time.time(), state, waits_for),
             )
 
-    def activity(self) -> dict[str, tuple[str, int | None, int | None]]:
-        """Attempt id to what it is doing, tokens used and window size."""
+    def activity(self) -> dict[str, Activity]:
+        """Attempt id to what it is doing."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT attempt, text, used, window FROM activity").fetchall()
-            return {row[0]: (row[1], row[2], row[3]) for row in rows}
+            columns = ", ".join(Activity._fields)
+            rows = connection.execute(f"SELECT attempt, {columns} FROM activity").fetchall()
+            return {row[0]: Activity(*row[1:]) for row in rows}
 
     def _open_changes(self, issue: str) -> list[Change]:
         return queries.changes(self._connection, states=OPEN_CHANGE_STATES, issue=issue)
