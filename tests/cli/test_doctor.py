@@ -10,7 +10,7 @@ from tapeout.base.paths import StatePaths
 from tapeout.gate.runs import run_folder
 from tapeout.tracker import Draft, Tracker
 from tests.cli.conftest import Cli
-from tests.tracker.test_clones import exchange
+from tests.tracker.exchange import exchange
 from tests.tracker.tools import FILES
 
 

@@ -208,6 +208,7 @@ def test_the_report_names_every_attempt_and_what_a_person_can_do() -> None:
         (issue(status="closed", resolution="landed"), "landed"),
         (issue(needs_person="2 sessions failed"), "given up"),
         (issue(status="closed", resolution="wontfix"), "closed"),
+        (issue(), "refused"),
     ],
 )
 def test_the_final_table_says_what_became_of_an_issue(subject: Issue, result: str) -> None:

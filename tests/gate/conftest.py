@@ -11,7 +11,8 @@ from tapeout.base.processes import become_subreaper, end_descendants
 from tapeout.base.sandbox import Absence, detect
 from tapeout.base.sandbox.bubblewrap import Bubblewrap
 from tapeout.gate import confine
-from tests.gate.site import CONFIG, Site
+from tests.gate.pushing import clone
+from tests.gate.site import CONFIG, Site, commit_files
 
 MakeSite = Callable[..., Site]
 
@@ -64,3 +65,11 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
 @pytest.fixture
 def site(make_site: MakeSite) -> Site:
     return make_site()
+
+
+@pytest.fixture
+def work(site: Site) -> Path:
+    """A clone with one commit to push."""
+    folder = clone(site)
+    commit_files(folder, {"a.txt": "x\n"}, "Add a\n\nBecause it is needed.")
+    return folder

@@ -12,8 +12,8 @@ from tapeout.gate.stacking import judges_later_ones
 from tapeout.tracker import Draft
 from tapeout.tracker.model import Change
 from tests.gate.conftest import MakeSite
+from tests.gate.pushing import clone, push
 from tests.gate.site import CONFIG, Site, commit_files, commit_tree, git
-from tests.gate.test_push import clone, push
 
 ONE_SLOT = "\n[queue]\nslots = 1\n"
 """All that waits is one combination."""

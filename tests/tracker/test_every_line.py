@@ -14,7 +14,7 @@ import pytest
 import tapeout.tracker
 from tapeout.base.paths import StatePaths
 from tapeout.tracker import Draft, Tracker, merge
-from tests.tracker.test_clones import operations
+from tests.tracker.exchange import operations
 from tests.tracker.tools import contents, delete_index, logged, receive
 
 PACKAGE = os.path.dirname(os.path.abspath(tapeout.tracker.__file__))

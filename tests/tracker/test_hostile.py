@@ -19,7 +19,7 @@ from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.history.entries import BLAMED
 from tapeout.tracker.operations import Operation, decode
 from tapeout.tracker.transfer import snapshot
-from tests.tracker.test_clones import deliver, operations, rows
+from tests.tracker.exchange import deliver, operations, rows
 from tests.tracker.test_fold import KINDS
 
 TEXTS = st.sampled_from(

@@ -156,11 +156,12 @@ def run_floor(
         )
         with Tracker.open(context.paths, "floor") as tracker:
             share_claims(tracker, context.repository, config.tracker)
+            newest = tracker.events(limit=1)
         lock.describe(settings.workers, ", ".join(one for one in usual if one not in missing))
         anyio.run(_run, settings, view)
         with Tracker.open(context.paths, "floor") as tracker:
             unpublished = _publish(context, config, tracker)
-            summary = summarize(tracker, started)
+            summary = summarize(tracker, started, newest[-1].sequence if newest else 0)
             stopped = tracker.queue_stopped()
             over = reached_now(tracker).get(WHOLE_RUN)
     if stopped and until_idle:

@@ -12,6 +12,7 @@ from tapeout.floor.health import State, WaitsFor, health_of
 from tapeout.floor.lock import Holder, current_floor
 from tapeout.floor.providers.pauses import Pause, read_pauses
 from tapeout.tracker import Counts, Filter, Tracker
+from tapeout.tracker.commands.pushes import AGENT as PUSHED
 from tapeout.tracker.model import Activity, Attempt, Change, Issue, Question
 
 LISTED = 20
@@ -149,7 +150,7 @@ class IssueOutcome:
     issue: str
     title: str
     result: str
-    """landed, given up, or closed."""
+    """landed, given up, closed, or refused: what was pushed, and whose it is."""
     attempts: int
     rounds: int
     """Prompts in all attempts together."""
@@ -177,14 +178,20 @@ class RunSummary:
         return self.first_pass / decided if decided else None
 
 
-def summarize(tracker: Tracker, since: float) -> RunSummary:
-    """The final table of a run that started at `since` (Unix time): issues that an attempt worked on since then."""
+def summarize(tracker: Tracker, since: float, after: int) -> RunSummary:
+    """The final table of a run: issues that an attempt worked on since then, or of which a change was decided.
+
+    Args:
+        since: when it started, Unix time.
+        after: number of the newest event then.
+    """
     worked = {attempt.issue for attempt in tracker.attempts() if (attempt.ended_at or time.time()) >= since}
+    worked |= tracker.decided_after(after)
     issues = sorted((tracker.issue(identity) for identity in worked), key=lambda issue: issue.updated_at)
     outcomes = tuple(
         outcome_of(issue, tracker.budget_attempts(issue.id), tracker.all_changes(issue.id))
         for issue in issues
-        if issue.status == "closed" or issue.needs_person
+        if issue.status == "closed" or issue.needs_person or _was_pushed_and_refused(tracker, issue.id)
     )
     return RunSummary(
         outcomes=outcomes,
@@ -192,6 +199,14 @@ def summarize(tracker: Tracker, since: float) -> RunSummary:
         first_pass=sum(one.result == "landed" and one.attempts == 1 and one.rounds <= 1 for one in outcomes),
         given_up=sum(one.result == "given up" for one in outcomes),
     )
+
+
+def _was_pushed_and_refused(tracker: Tracker, issue: str) -> bool:
+    """Whether the newest change of an issue is one that no worker mends."""
+    newest = max(tracker.all_changes(issue), key=lambda change: change.submitted_at, default=None)
+    if newest is None or newest.state not in ("failed", "conflict"):
+        return False
+    return any(attempt.id == newest.attempt and attempt.agent == PUSHED for attempt in tracker.attempts(issue=issue))
 
 
 def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Change]) -> IssueOutcome:
@@ -210,7 +225,7 @@ def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Chan
     rounds = sum(attempt.rounds for attempt in attempts)
     if issue.needs_person:
         return IssueOutcome(issue.id, issue.title, "given up", len(attempts), rounds, issue.needs_person)
-    result = "landed" if issue.resolution == "landed" else "closed"
+    result = "landed" if issue.resolution == "landed" else "closed" if issue.status == "closed" else "refused"
     return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
 
 

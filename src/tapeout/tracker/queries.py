@@ -387,6 +387,16 @@ def decided(connection: sqlite3.Connection, limit: int) -> Decisions:
     return Decisions(landed, len(rows) - landed, tuple(seconds for _, seconds in rows if seconds))
 
 
+def decided_after(connection: sqlite3.Connection, sequence: int) -> set[str]:
+    """Issues with a change that landed or was refused since the event of that number."""
+    rows = connection.execute(
+        "SELECT DISTINCT issue FROM operations WHERE sequence > ? AND (kind = 'change-landed'"
+        " OR (kind = 'change-moved' AND json_extract(data, '$.state') IN ('failed', 'conflict')))",
+        (sequence,),
+    )
+    return {str(row[0]) for row in rows}
+
+
 def change(connection: sqlite3.Connection, identity: str) -> Change:
     """One change by its id."""
     row = connection.execute(

@@ -48,6 +48,11 @@ class ChangeCommands(Store):
         with self._reading() as connection:
             return queries.decided(connection, limit)
 
+    def decided_after(self, sequence: int) -> set[str]:
+        """Issues with a change that landed or was refused since the event of that number."""
+        with self._reading() as connection:
+            return queries.decided_after(connection, sequence)
+
     def set_gating(self, change: str, candidate: str) -> None:
         """The gate has begun to check the candidate commit."""
         self._move(change, "gating", candidate=candidate)
