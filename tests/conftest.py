@@ -6,10 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pygit2
 import pytest
+
+import tapeout.base.git  # noqa: F401 - it switches flushing on
 
 PATIENCE_SECONDS = 10.0
 """How long what is ending by itself may take, such as the background flush of a command."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_is_flushed() -> Iterator[None]:
+    """No test cuts the power, and every flush costs milliseconds: that they happen is tested in a process of its own
+    (`base/test_git.py`)."""
+    pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,9 @@ run = "python3 -m unittest -q 2>&1 && echo OK"
 timeout = "30s"
 """
 
+READING = "[gate]\nfail_fast = true\n"
+"""What is known to be wrong from reading a change is refused without running anything."""
+
 CODE = "def add(a, b):\n    return a + b\n"
 TESTS = """import unittest
 from calc import add
@@ -53,6 +56,13 @@ def refused(site: Site, change: Change, check: str) -> str:
     assert check in findings, findings
     site.assert_main_is_validated()
     return str(findings[check]["reason"])
+
+
+def all_refused(site: Site, changes: Mapping[str, Change], check: str) -> list[str]:
+    """As `refused`, of several: each is judged alone in the end."""
+    landed = [how for how, change in changes.items() if site.state(change) != "failed"]
+    assert not landed
+    return [refused(site, change, check) for change in changes.values()]
 
 
 LINE = "        self.assertEqual(add(-1, -2), -3)\n"
@@ -97,18 +107,18 @@ WEAKER = {
 }
 
 
-@pytest.mark.parametrize("how", WEAKER)
-def test_a_broken_change_that_weakens_the_tests(site: Site, how: str) -> None:
-    text, check = WEAKER[how]
-    assert text != TESTS
-    change = site.submit({"calc.py": BROKEN, "test_calc.py": text})
-    quiet = site.submit({"test_calc.py": text})
+@pytest.mark.parametrize("check", sorted({check for _, check in WEAKER.values()}))
+def test_changes_that_weaken_the_tests(make_site: MakeSite, check: str) -> None:
+    """With broken code and, where the gate need not run anything to see it, while nothing is broken yet."""
+    site = make_site(CONFIG if check == "base-tests" else READING + CONFIG, **FILES)
+    changes = {}
+    for how, text in ((how, text) for how, (text, wanted) in WEAKER.items() if wanted == check):
+        assert text != TESTS
+        changes[f"broken, and {how}"] = site.submit({"calc.py": BROKEN, "test_calc.py": text})
+        if check != "base-tests":
+            changes[how] = site.submit({"test_calc.py": text})
     site.run()
-    if check == "base-tests":
-        refused(site, change, check)
-    else:
-        assert site.state(change) == "failed"
-        refused(site, quiet, check)  # also while nothing is broken yet
+    all_refused(site, changes, check)
 
 
 def test_a_test_that_nothing_collects_any_more(site: Site) -> None:
@@ -192,12 +202,12 @@ AROUND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", [how for how, (_, _, check) in AROUND.items() if check])
-def test_a_file_that_decides_how_changes_are_judged_or_is_not_what_it_seems(site: Site, how: str) -> None:
-    path, text, check = AROUND[how]
-    change = site.submit({path: text})
+@pytest.mark.parametrize("check", sorted({check for _, _, check in AROUND.values() if check}))
+def test_files_that_decide_how_changes_are_judged_or_are_not_what_they_seem(make_site: MakeSite, check: str) -> None:
+    site = make_site(READING + CONFIG, **FILES)
+    changes = {how: site.submit({path: text}) for how, (path, text, wanted) in AROUND.items() if wanted == check}
     site.run()
-    refused(site, change, str(check))
+    all_refused(site, changes, check)
 
 
 def test_case_only_renames_and_normal_forms(site: Site) -> None:
@@ -223,22 +233,25 @@ def submit_entries(site: Site, entries: Mapping[str, tuple[str | pygit2.Oid, Fil
     return site.submit_commit(str(commit), site.main)
 
 
-@pytest.mark.parametrize(
-    "links",
-    [
-        {"home": "/root"},
-        {"a/up": "../../outside"},
-        {"up": ".."},
-        {"a/b/way": "../way", "a/way": "../..", "a/evil": "b/way/x"},
-        {"link": "loop", "loop": "link"},
-        {"link": ".git/config"},
-        {"drive": "C:\\x"},
-    ],
-)
-def test_a_link_that_leads_out(site: Site, links: dict[str, str]) -> None:
-    change = submit_entries(site, {path: (target, FileMode.LINK) for path, target in links.items()})
+LINKS: list[dict[str, str]] = [
+    {"home": "/root"},
+    {"a/up": "../../outside"},
+    {"up": ".."},
+    {"a/b/way": "../way", "a/way": "../..", "a/evil": "b/way/x"},
+    {"link": "loop", "loop": "link"},
+    {"link": ".git/config"},
+    {"drive": "C:\\x"},
+]
+
+
+def test_links_that_lead_out(make_site: MakeSite) -> None:
+    site = make_site(READING + CONFIG, **FILES)
+    changes = {
+        str(links): submit_entries(site, {path: (target, FileMode.LINK) for path, target in links.items()})
+        for links in LINKS
+    }
     site.run()
-    assert "link" in refused(site, change, "paths")
+    assert all("link" in reason for reason in all_refused(site, changes, "paths"))
 
 
 def test_a_link_inside_is_fine(site: Site) -> None:
@@ -247,17 +260,16 @@ def test_a_link_inside_is_fine(site: Site) -> None:
     assert site.state(change) == "landed"
 
 
-@pytest.mark.parametrize("name", [b".git", b".GIT", b"GIT~1", b"..", b".", b"a/b", b".git "])
-def test_a_tree_that_no_git_would_write(site: Site, name: bytes) -> None:
+def test_trees_that_no_git_would_write(site: Site) -> None:
     hub = site.hub
-    blob = hub.create_blob(b"x")
-    entries = b"".join(sorted([b"100644 " + name + b"\0" + blob.raw, b"100644 tapeout.toml\0" + blob.raw]))
-    author = signature("agent")
-    tree = hub.write(pygit2.enums.ObjectType.TREE, entries)
-    commit = hub.create_commit(None, author, author, "x", tree, [pygit2.Oid(hex=site.main)])
-    change = site.submit_commit(str(commit), site.main)
+    blob, author, changes = hub.create_blob(b"x"), signature("agent"), dict[bytes, Change]()
+    for name in (b".git", b".GIT", b"GIT~1", b"..", b".", b"a/b", b".git "):
+        entries = b"".join(sorted([b"100644 " + name + b"\0" + blob.raw, b"100644 tapeout.toml\0" + blob.raw]))
+        tree = hub.write(pygit2.enums.ObjectType.TREE, entries)
+        commit = hub.create_commit(None, author, author, "x", tree, [pygit2.Oid(hex=site.main)])
+        changes[name] = site.submit_commit(str(commit), site.main)
     site.run()
-    assert site.state(change) == "failed"
+    assert {name: site.state(change) for name, change in changes.items()} == dict.fromkeys(changes, "failed")
     assert site.main == site.main_at_start
     assert site.tracker.queue_stopped() is None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tapeout.base import packing
 from tapeout.base.faults import CRASH_VARIABLE
 from tapeout.base.packing import LOCK, pack_if_scattered, pack_whole
 from tapeout.gate import prepare_hub
@@ -54,13 +55,16 @@ class TestAtOnce:
         assert len(site.tracker.changes()) == 1
         assert len(site.tracker.issues()) == 1
 
-    def test_fifty_in_a_row_and_the_packs_of_the_hub_stay_few(self, site: Site, work: Path) -> None:
-        for number in range(51):
+    def test_many_in_a_row_and_the_packs_of_the_hub_stay_few(
+        self, site: Site, work: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(packing, "PACK_LIMIT", 10)
+        for number in range(11):
             git(work, "reset", "-q", "--hard", "origin/main")
             commit_files(work, {f"{number}.txt": "x"}, f"Change {number}")
             done = push(site, work)
             assert done.returncode == 0, done.stderr
-        assert len(site.tracker.changes()) == 51
+        assert len(site.tracker.changes()) == 11
         assert pack_if_scattered(site.paths.hub)
         packs = [name for name in os.listdir(site.folder / "state/hub.git/objects/pack") if name.endswith(".pack")]
         assert len(packs) < 5
@@ -69,12 +73,12 @@ class TestAtOnce:
     def test_while_the_hub_is_packed(self, site: Site, work: Path) -> None:
         stop = site.folder / "stop"
         with _packing(site, stop):
-            for number in range(8):
+            for number in range(4):
                 git(work, "reset", "-q", "--hard", "origin/main")
                 commit_files(work, {f"{number}.txt": "x"}, f"Change {number}")
                 done = push(site, work)
                 assert done.returncode == 0, done.stderr
-        assert len(site.tracker.changes()) == 8
+        assert len(site.tracker.changes()) == 4
         git(site.paths.hub, "fsck", "--connectivity-only")
         site.run()
         assert not site.tracker.changes()

@@ -350,7 +350,7 @@ def test_killed_at_any_step_there_is_one_issue_and_one_revert(make_site: MakeSit
     assert site.tracker.queue_stopped() is None
 
 
-@pytest.mark.parametrize("step", ["known", "reverted", "reported"])
+@pytest.mark.parametrize("step", ["known", "reported"])
 def test_killed_before_it_stops_it_stops_the_next_time(site: Site, step: str) -> None:
     commit_files(site.root, {"bad.txt": "x"}, "By hand")
     change = site.submit({"a.txt": "x"})
