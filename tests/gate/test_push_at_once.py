@@ -58,16 +58,16 @@ class TestAtOnce:
     def test_many_in_a_row_and_the_packs_of_the_hub_stay_few(
         self, site: Site, work: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(packing, "PACK_LIMIT", 10)
-        for number in range(11):
+        monkeypatch.setattr(packing, "PACK_LIMIT", 3)
+        for number in range(4):
             git(work, "reset", "-q", "--hard", "origin/main")
             commit_files(work, {f"{number}.txt": "x"}, f"Change {number}")
             done = push(site, work)
             assert done.returncode == 0, done.stderr
-        assert len(site.tracker.changes()) == 11
+        assert len(site.tracker.changes()) == 4
         assert pack_if_scattered(site.paths.hub)
         packs = [name for name in os.listdir(site.folder / "state/hub.git/objects/pack") if name.endswith(".pack")]
-        assert len(packs) < 5
+        assert len(packs) < 3
         git(site.paths.hub, "fsck", "--connectivity-only")
 
     def test_while_the_hub_is_packed(self, site: Site, work: Path) -> None:

@@ -37,7 +37,7 @@ ENTRIES = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     first=st.lists(st.tuples(st.sampled_from(ISSUES), ENTRIES), max_size=6),
     entries=st.lists(st.tuples(st.sampled_from(ISSUES), ENTRIES), max_size=25),

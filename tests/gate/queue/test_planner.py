@@ -36,7 +36,7 @@ def judge_of(bad: set[str], pairs: list[frozenset[str]]) -> Judge:
     return judge
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(queue=queues(), slots=st.integers(1, 6), data=st.data())
 def test_every_good_change_lands_once_and_no_bad_one(
     queue: tuple[list[Waiting], set[str], list[frozenset[str]]], slots: int, data: st.DataObject
