@@ -37,6 +37,7 @@ def test_the_example_is_what_a_worker_is_told(tmp_path: Path) -> None:
         ("Expected to touch", "scope", LIMITS.acceptance),
         ("Comments", "comments", LIMITS.comments),
         ("What was tried before", "dead_ends", LIMITS.dead_ends),
+        ("What landed elsewhere after the same failure", "solutions", LIMITS.solutions),
         ("What the session before left", "handoff", LIMITS.handoff),
         ("The checks that decide", "checks", LIMITS.checks),
     ],

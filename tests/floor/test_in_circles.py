@@ -91,16 +91,26 @@ def test_slow_progress_lands(bench: Workbench) -> None:
     assert [one["rounds"] for one in shown["attempts"]] == [5]
 
 
-def test_a_session_that_runs_the_same_command_is_told_at_once_and_then_ended(bench: Workbench) -> None:
-    prepare(bench, CONFIG.replace("workers = 4", "workers = 4\nsessions = 1"))
+def test_a_session_in_circles_is_told_at_once_then_ended_and_another_agent_goes_on(bench: Workbench) -> None:
+    config = CONFIG.replace("workers = 4", "workers = 4\nsessions = 1")
+    others = """
+[agents.other]
+driver = "command"
+command = ["sh", "-c", "echo done > done"]
+
+[lane.all]
+agents = ["scripted", "other"]
+"""
+    prepare(bench, config + others)
     circle = turn(*(step(run="cat check.py") for _ in range(30)), step(write="done", text="1"))
     issue = bench.new("Look", script(circle))
     bench.up()
     shown = bench.issue(issue)
-    (attempt,) = shown["attempts"]
-    assert (attempt["outcome"], attempt["rounds"]) == ("failed", 1)
-    assert "`cat check.py` was called 8 times with the same result" in attempt["detail"]
+    first, second = shown["attempts"]
+    assert (first["outcome"], first["rounds"], first["agent"]) == ("failed", 1, "scripted")
+    assert "`cat check.py` was called 8 times with the same result" in first["detail"]
+    assert (second["outcome"], second["agent"]) == ("landed", "other")
     with bench.tracker() as tracker:
-        entries = tracker.attempt_notes(attempt["id"])["supervision"]["entries"]
+        entries = tracker.attempt_notes(first["id"])["supervision"]["entries"]
     assert [one["kind"] for one in entries] == ["told", "spiral"]
     assert json.dumps(entries).count("was called 4 times") == 1

@@ -71,6 +71,13 @@ def test_the_next_agent_of_the_chain_has_its_own_sessions_before_a_person_is_ask
     assert last.give_up == "4 sessions failed; last: tests"
 
 
+def test_an_agent_whose_successor_is_never_there_is_not_tried_for_ever() -> None:
+    failed = history(("failed", "tests"), ("failed", "tests"), ("failed", "tests"))
+    decision = policy.after_failure("tests", 3, failed, LIMITS, agent="codex", chain=("codex", "missing"))
+    assert isinstance(decision, policy.EndAttempt)
+    assert decision.give_up is not None
+
+
 EVENTS = st.one_of(
     st.just("failed"), st.just("conflict"), st.sampled_from(SEVERITY).filter(lambda one: one != "provider")
 )

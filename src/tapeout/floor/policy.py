@@ -185,7 +185,9 @@ def _sessions_limit(
     if 1 + len(own) < limits.sessions and own_spirals < SPIRALS_AN_AGENT:
         return None
     others = agents_left([one for one in chain if one != agent], earlier, limits)
-    return None if others else said
+    # Others may not be installed: then it was its turn again, which must not go on for ever.
+    has_turns = 1 + len(failed) < limits.sessions * len(chain)
+    return None if others and has_turns else said
 
 
 def _faultless_limit(reason: str, earlier: Sequence[Attempt], limits: FloorConfig) -> str | None:

@@ -54,6 +54,8 @@ class Engagement:
     meter: ContextMeter
     record: ContextRecord
     memory: Recorder
+    chain: tuple[str, ...] = ()
+    """The agents that may work on the issue, in order, where there are several."""
 
 
 class Conversation:
@@ -116,7 +118,7 @@ class Conversation:
         ended = policy.after_cut_turn(cut.kind, decided)
         if ended is None:
             fruitless = pulled.commit == self._start
-            ended = cut_off(cut, on.earlier, on.limits, agent=on.attempt.agent, fruitless=fruitless)
+            ended = cut_off(cut, on.earlier, on.limits, agent=on.attempt.agent, chain=on.chain, fruitless=fruitless)
             if ended.outcome == "handoff" and not cut.futile:
                 await self._ask_for_handoff(cut.evidence)
         return ended, change
@@ -152,7 +154,7 @@ class Conversation:
         """What follows a turn that nobody cut; `change` is None when it left nothing to submit."""
         on = self._on
         if change is None:
-            return policy.after_failure("the turn ended without a change", rounds, on.earlier, on.limits)
+            return self._failed("the turn ended without a change", rounds)
         if change.state == "landed":
             return policy.EndAttempt("landed", "landed")
         if change.state == "withdrawn":
@@ -160,7 +162,11 @@ class Conversation:
         verdict = change.verdict or {}
         if change.state == "conflict":
             return policy.after_conflict(verdict.get("paths", ()), on.earlier, on.limits)
-        return policy.after_failure(str(verdict.get("reason")), rounds, on.earlier, on.limits)
+        return self._failed(str(verdict.get("reason")), rounds)
+
+    def _failed(self, reason: str, rounds: int) -> policy.Refine | policy.EndAttempt:
+        on = self._on
+        return policy.after_failure(reason, rounds, on.earlier, on.limits, agent=on.attempt.agent, chain=on.chain)
 
     async def _pull(self) -> workspaces.Pulled:
         """Bring the turn's work to the hub."""
@@ -200,10 +206,16 @@ class Conversation:
 
 
 def cut_off(
-    cut: Cut, earlier: Sequence[Attempt], limits: FloorConfig, *, agent: str, fruitless: bool = False
+    cut: Cut,
+    earlier: Sequence[Attempt],
+    limits: FloorConfig,
+    *,
+    agent: str,
+    chain: Sequence[str] = (),
+    fruitless: bool = False,
 ) -> policy.EndAttempt:
     """How an attempt ends whose session was cut."""
-    ended = policy.after_cut(cut.kind, cut.evidence, earlier, limits, agent=agent, fruitless=fruitless)
+    ended = policy.after_cut(cut.kind, cut.evidence, earlier, limits, agent=agent, chain=chain, fruitless=fruitless)
     return replace(ended, give_up=ended.give_up or cut.evidence) if cut.futile else ended
 
 

@@ -28,6 +28,7 @@ from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy, prompting, sharing, vitals
+from tapeout.floor.admission import agent_chain
 from tapeout.floor.answers import Answers
 from tapeout.floor.budgets.accounts import Accounts
 from tapeout.floor.context.limits import limits_for
@@ -113,6 +114,8 @@ class Worker:
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._memory = Recorder(paths, tracker, lease, attempt)
+        chain = agent_chain(tracker.issue(lease.issue), config, config.floor.agents)
+        self._chain = chain if attempt.agent in chain else ()
         self._issue = tracker.issue(lease.issue)
         self._lane_name, self._lane = lane_of(self._issue, config)
         self._accounts = Accounts(tracker, lease, attempt, self._earlier, self._lane_name, self._lane, config)
@@ -192,7 +195,7 @@ class Worker:
         self._supervisor.blame(error)
         cut = self._supervisor.cut
         if cut is not None:  # the agent did not survive being stopped, or its provider is not to be had
-            return cut_off(cut, self._earlier, self._limits, agent=self._attempt.agent)
+            return cut_off(cut, self._earlier, self._limits, agent=self._attempt.agent, chain=self._chain)
         reason = _one_line(error)
         self._progress.failed(reason)
         return policy.after_interruption(reason, self._earlier, self._limits)
@@ -289,6 +292,7 @@ class Worker:
             meter=self._meter,
             record=self._record,
             memory=self._memory,
+            chain=self._chain,
         )
 
     def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
