@@ -119,6 +119,8 @@ def configuration_page() -> str:
         ("`[gate]`", config.GateConfig),
         ("`[gate.privileged]`", config.PrivilegedConfig),
         ("`[queue]`", config.QueueConfig),
+        ("`[sandbox]`", config.SandboxConfig),
+        ("`[workspace]`", config.WorkspaceConfig),
         ("`[prompt]`", config.PromptConfig),
     )
     parts = [

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 
@@ -147,13 +146,13 @@ def test_status_and_logs_tell_what_happened(bench: Workbench) -> None:
     assert "landed as" in bench.run("logs").stdout
 
 
-def test_agents_in_a_workspace_reach_the_tracker(bench: Workbench, tmp_path: Path) -> None:
-    command = f'python3 -m tapeout issue new "Found on the way" --json > {tmp_path}/said.json'
+def test_agents_in_a_workspace_reach_the_tracker(bench: Workbench) -> None:
+    command = 'python3 -m tapeout issue new "Found on the way" --json > said.json'
     bench.new("Discover", script(turn(step(run=command), step(write="a", text="1"))))
 
     bench.up(PATH=f"{os.path.dirname(os.sys.executable)}:{os.environ['PATH']}")  # type: ignore[attr-defined]
 
-    said = json.loads((tmp_path / "said.json").read_text())
+    said = json.loads(bench.git("show", "main:said.json"))
     found = bench.issue(said["data"]["id"])
     assert found["title"] == "Found on the way"
     assert bench.data("logs", found["id"])[0]["actor"].startswith("agent:a-")

@@ -32,6 +32,7 @@ def repository(tmp_path: Path, codex_acp: Path, model_server: ModelServer) -> Pa
     ]
     floor = ['agent = "codex"', f"workers = {WORKERS}"]
     text = configuration(floor="\n".join(floor), agent="\n".join(agent))
+    text += f"[sandbox]\nwritable = [{json.dumps(str(tmp_path / 'meeting'))}]\n"
     return make_repository(tmp_path / "boltons", text)
 
 

@@ -38,6 +38,7 @@ def test_what_an_attempt_gets() -> None:
         "TAPEOUT_ATTEMPT": "a1",
         "TAPEOUT_ISSUE": "i1",
         "TAPEOUT_ATTEMPT_NUMBER": "2",
+        "TAPEOUT_NAMESPACE": "tapeout_a1",
         "TAPEOUT_PORT_BASE": "20010",
         "TAPEOUT_PORT_COUNT": "10",
         "TAPEOUT_REPOSITORY": "/r",

@@ -38,10 +38,19 @@ class CatalogEntry:
     """ACP modes in which it asks for as little as possible, best first: for `permissions = "allow"`."""
     asking_modes: tuple[str, ...] = ()
     """Modes in which it asks before it acts: for `permissions = "deny"` and `"ask"`."""
+    home: tuple[str, ...] = ()
+    """Where its login and settings are. Not its sessions: they are large, and no other agent's business."""
+    hosts: tuple[str, ...] = ()
+    """Where its model is, and where its login is renewed."""
     note: str = ""
     """What a user should know."""
     driver: Driver = "acp"
 
+
+_CLAUDE_HOME = ("~/.claude.json", "~/.claude/.credentials.json", "~/.claude/settings.json", "~/.claude/CLAUDE.md")
+_CLAUDE_HOSTS = ("api.anthropic.com", "console.anthropic.com", "platform.claude.com")
+_CODEX_HOME = ("~/.codex/auth.json", "~/.codex/config.toml", "~/.codex/AGENTS.md")
+_CODEX_HOSTS = ("api.openai.com", "chatgpt.com", "auth.openai.com")
 
 _CATALOG = (
     CatalogEntry(
@@ -51,6 +60,8 @@ _CATALOG = (
         "npm install -g @agentclientprotocol/claude-agent-acp",
         keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_BASE_URL"),
         env={"DISABLE_AUTOUPDATER": "1"},
+        home=_CLAUDE_HOME,
+        hosts=_CLAUDE_HOSTS,
         # It starts in `auto`, where it does not act and does not ask either.
         modes=("default",),
         asking_modes=("default",),
@@ -62,6 +73,8 @@ _CATALOG = (
         ("codex-acp",),
         "npm install -g @zed-industries/codex-acp",
         keys=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_HOME"),
+        home=_CODEX_HOME,
+        hosts=_CODEX_HOSTS,
         # Two adapters have this program name; each calls the mode differently.
         modes=("agent-full-access", "full-access"),
         note="without a key it uses the login of the codex program",
@@ -73,6 +86,8 @@ _CATALOG = (
         "npm install -g @github/copilot",
         keys=("GH_TOKEN", "GITHUB_TOKEN", "COPILOT_GITHUB_TOKEN", "COPILOT_MODEL"),
         env={"COPILOT_AUTO_UPDATE": "false"},
+        home=("~/.copilot/config.json", "~/.copilot/settings.json"),
+        hosts=("api.github.com", "*.githubcopilot.com"),
     ),
     CatalogEntry(
         "gemini",
@@ -82,6 +97,8 @@ _CATALOG = (
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
         # It starts itself a second time otherwise, which costs 4 seconds.
         env={"GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
+        home=("~/.gemini/*.json", "~/.gemini/installation_id", "~/.gemini/.env"),
+        hosts=("generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com", "oauth2.googleapis.com"),
         note="does not report how full its context is: that is estimated",
     ),
     CatalogEntry(
@@ -91,6 +108,8 @@ _CATALOG = (
         "npm install -g opencode-ai",
         keys=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENCODE_CONFIG"),
         env={"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"},
+        home=("~/.local/share/opencode/auth.json", "~/.config/opencode/opencode.json*"),
+        hosts=("api.anthropic.com", "api.openai.com", "opencode.ai", "models.dev"),
     ),
     CatalogEntry(
         "vibe",
@@ -98,6 +117,8 @@ _CATALOG = (
         ("vibe-acp",),
         "uv tool install mistral-vibe",
         keys=("MISTRAL_API_KEY",),
+        home=("~/.vibe/config.toml", "~/.vibe/.env"),
+        hosts=("api.mistral.ai",),
         modes=("auto-approve",),
     ),
     CatalogEntry(
@@ -108,6 +129,8 @@ _CATALOG = (
         keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_BASE_URL"),
         # As root it takes bypassPermissions only with this.
         env={"DISABLE_AUTOUPDATER": "1", "IS_SANDBOX": "1"},
+        home=_CLAUDE_HOME,
+        hosts=_CLAUDE_HOSTS,
         note="a process for each prompt; cannot ask: what is not allowed is denied",
         driver="claude-headless",
     ),
@@ -117,6 +140,8 @@ _CATALOG = (
         ("codex",),
         "npm install -g @openai/codex",
         keys=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_HOME"),
+        home=_CODEX_HOME,
+        hosts=_CODEX_HOSTS,
         note="a process for each prompt; cannot ask; does not report how full its context is: that is estimated",
         driver="codex-headless",
     ),
@@ -157,7 +182,15 @@ def resolve(name: str, config: Config) -> AgentSpec:
             hint='driver is "acp", "command", "claude-headless" or "codex-headless"; command is a list of words',
         )
     return AgentSpec(
-        name, changes.driver, changes.command, changes.env, changes.pass_env, changes.mode, window=changes.window
+        name,
+        changes.driver,
+        changes.command,
+        changes.env,
+        changes.pass_env,
+        changes.mode,
+        home=changes.home,
+        hosts=changes.hosts,
+        window=changes.window,
     )
 
 
@@ -202,6 +235,8 @@ def _known(entry: CatalogEntry, changes: AgentConfig, permissions: Permissions) 
         changes.pass_env,
         modes[0] if modes else None,
         modes[1:],
+        (*entry.home, *changes.home),
+        (*entry.hosts, *changes.hosts),
         "" if changes.command else entry.install,
         changes.window,
     )

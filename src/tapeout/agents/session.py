@@ -39,6 +39,10 @@ class AgentSpec:
     """ACP session mode to switch to, if the agent offers it."""
     fallback_modes: tuple[str, ...] = ()
     """Modes to try if it does not, in order."""
+    home: tuple[str, ...] = ()
+    """Globs of its login and settings in the user's home."""
+    hosts: tuple[str, ...] = ()
+    """Hosts of its model, as `HOST` or `HOST:PORT`."""
     install: str = ""
     """How to install it, for a message."""
     window: int | None = None

@@ -25,7 +25,8 @@ def is_agent_at_work() -> bool:
 def refuse_agents() -> None:
     """Keep an agent from what decides about its own work and that of others: nobody's word closes an issue.
 
-    This stops an eager agent, not a hostile one, which can change its environment: there is no sandbox.
+    In a sandbox an agent cannot change the environment that this looks at (`floor/door`); without one it stops an
+    eager agent, not a hostile one.
 
     Raises:
         NotAllowed: we were called by the agent of an attempt, in its repository.

@@ -17,6 +17,9 @@ HOME_VARIABLE = "TAPEOUT_HOME"
 REPOSITORY_VARIABLE = "TAPEOUT_REPOSITORY"
 """Environment variable that names the repository; set for agents, whose current folder is a workspace."""
 
+DOOR_VARIABLE = "TAPEOUT_DOOR"
+"""Environment variable that names the socket through which the `tapeout` command works in an agent's sandbox."""
+
 
 class Repository(NamedTuple):
     """The user's git repository."""
@@ -66,6 +69,16 @@ class StatePaths(NamedTuple):
     def workspaces(self) -> str:
         """One folder an attempt."""
         return os.path.join(self.root, "workspaces")
+
+    @property
+    def layers(self) -> str:
+        """Checkouts that the workspaces of large repositories share, one folder a commit."""
+        return os.path.join(self.root, "layers")
+
+    @property
+    def environments(self) -> str:
+        """What `[workspace] setup` made, kept for later workspaces."""
+        return os.path.join(self.root, "environments")
 
     @property
     def terminals(self) -> str:

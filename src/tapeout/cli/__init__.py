@@ -11,8 +11,9 @@ import gc
 import os
 import sys
 
-from tapeout.base.errors import TapeoutError, cause_of
+from tapeout.base.errors import EnvironmentProblem, TapeoutError, cause_of
 from tapeout.base.lean import TYPE_CHECKING
+from tapeout.base.paths import DOOR_VARIABLE
 from tapeout.cli import output, quick
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Called without arguments, it is the process and ends it."""
     if argv is None:
         gc.set_threshold(_GARBAGE)
+    door = os.environ.get(DOOR_VARIABLE)
     words = list(sys.argv[1:] if argv is None else argv)
     options = words[: words.index("--")] if "--" in words else words
     as_json = "--json" in options or "--jsonl" in options
-    code = _run(words, as_json)
+    code = _run(words, as_json) if door is None else _through(door, words, as_json)
     if argv is None and "threading" not in sys.modules:
         _leave(code)
     return code
@@ -59,6 +61,17 @@ def _run(words: Sequence[str], as_json: bool) -> int:
         output.show_error(readable, as_json=as_json)
         return _finish(readable.exit_code)
     return 0
+
+
+def _through(door: str, words: Sequence[str], as_json: bool) -> int:
+    """Run a command that was called in an agent's sandbox: outside of it."""
+    from tapeout.cli.door import through
+
+    try:
+        return _finish(through(door, words))
+    except EnvironmentProblem as error:
+        output.show_error(error, as_json=as_json)
+        return error.exit_code
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -59,7 +59,7 @@ def _doctor(arguments: argparse.Namespace) -> Result:
             for one, way in circles
         ),
         *(f"{' -> '.join(circle)}: these issues are each other's parents" for circle in parents),
-        "sandbox: none, so checks run with your rights"
+        "sandbox: none, so agents and checks run with your rights"
         if isinstance(usable, sandbox.Absence)
         else f"sandbox: {usable.description}",
         *(f"  tried: {found}" for found in sandboxes),

@@ -6,6 +6,7 @@ The file that counts is the one on the *target branch*, read from git: a change 
 from tapeout.config.budget import AttemptBudget, FloorBudget, IssueBudget, LaneBudget, ProviderConfig
 from tapeout.config.file import CONFIG_FILE, Config, parse_config
 from tapeout.config.gate import CheckConfig, GateConfig, PrivilegedConfig
+from tapeout.config.isolation import SandboxConfig, WorkspaceConfig
 from tapeout.config.lanes import LaneConfig
 from tapeout.config.prompt import PromptConfig
 from tapeout.config.queue import QueueConfig
@@ -30,7 +31,9 @@ __all__ = [
     "PromptConfig",
     "ProviderConfig",
     "QueueConfig",
+    "SandboxConfig",
     "TrackerConfig",
+    "WorkspaceConfig",
     "parse_config",
     "parse_duration",
     "parse_size",

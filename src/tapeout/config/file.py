@@ -11,6 +11,7 @@ from tapeout.base.errors import UsageError
 from tapeout.config.budget import FloorBudget, ProviderConfig
 from tapeout.config.context import problem_of_limits
 from tapeout.config.gate import CheckConfig, GateConfig, problem_of_needs
+from tapeout.config.isolation import SandboxConfig, WorkspaceConfig
 from tapeout.config.lanes import LaneConfig
 from tapeout.config.prompt import PromptConfig
 from tapeout.config.queue import QueueConfig
@@ -29,6 +30,8 @@ class Config(Model):
     queue: QueueConfig = QueueConfig()
     prompt: PromptConfig = PromptConfig()
     tracker: TrackerConfig = TrackerConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    workspace: WorkspaceConfig = WorkspaceConfig()
     agents: dict[Name, AgentConfig] = Field(default_factory=dict)
     lane: dict[Name, LaneConfig] = Field(default_factory=dict)
     budget: FloorBudget = FloorBudget()

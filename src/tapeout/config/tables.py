@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tapeout.config.context import Share
-from tapeout.config.values import Model, Name, Seconds
+from tapeout.config.values import Hosts, Model, Name, Seconds
 
 
 class ProjectConfig(Model):
@@ -128,6 +128,15 @@ class AgentConfig(Model):
 
     provider: Name | None = None
     """Whose limits it shares: name of a `[provider.NAME]`; by default its own name."""
+
+    home: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Globs of files and folders in your home that hold its login and settings, such as `"~/.my-agent"`: it gets a
+    private copy. The agents of the catalog know theirs."""
+
+    hosts: Hosts = ()
+    """Hosts of its model, such as `"api.example.com"` or `"127.0.0.1:8080"`: what it reaches with
+    `sandbox.network = "model"`. The agents of the catalog know theirs, and those that a variable names as an URL are
+    added."""
 
     mode: str | None = None
     """ACP session mode to switch to after the session starts."""

@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from tapeout.base.hosts import allow_list
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -36,6 +38,14 @@ def parse_size(value: object) -> object:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    allow_list(value)
+    return value
+
+
+Hosts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_hosts)]
 
 
 class Model(BaseModel):

@@ -39,6 +39,7 @@ from tapeout.floor.cuts import Tell
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
 from tapeout.floor.handoff import leave_handoff
+from tapeout.floor.isolation import Site, in_layers, isolated, problem_of
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.liveness import Liveness
 from tapeout.floor.memory.recorder import Recorder
@@ -68,6 +69,9 @@ def main(
             config = target_config(paths, branch)
         except UsageError as error:  # no worker can begin until a person mends it
             tracker.stop_queue(error.message)
+            return
+        if problem := problem_of(config):
+            tracker.stop_queue(problem)
             return
         repository = Repository(repository_root, git_dir)
         hold = sharing.take(tracker, repository, config.tracker, issue, attempt)
@@ -211,29 +215,46 @@ class Worker:
         start = resumed.head if resumed else None
         with contextlib.ExitStack() as resources:
             ports = resources.enter_context(workspaces.lease(os.path.dirname(self._paths.root)))
-            workspace = await anyio.to_thread.run_sync(workspaces.create, self._paths, self._id, base, start)
+            site = Site(self._config, self._paths, self._repository)
+            layered = in_layers(spec, site, start or base)
+            create = partial(workspaces.create, self._paths, self._id, base, start, layered=layered)
+            workspace = await anyio.to_thread.run_sync(create)
             self._progress.started(workspace.base)
             point("worker.workspace")
             recording = resources.enter_context(workspaces.Recorder(self._recording))
-            self._supervisor = self._supervise([self._liveness(workspace.code), *self._guards(spec)])
+            self._supervisor = self._supervise([self._liveness(workspace.written), *self._guards(spec)])
             self._control.supervise(self._supervisor)
             if said := what_people_said(self._tracker, self._earlier):
                 self._supervisor.take(Tell(said, "what people said to earlier sessions"))
             transcript = resources.enter_context(
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )
-            async with agents.open_session(
-                spec,
-                cwd=workspace.code,
-                env=self._environment(workspace, ports),
-                on_update=self._supervisor.update,
-                transcript=transcript,
-                terminal=recording,
-                permissions=self._limits.permissions,
-                on_permission=self._answers.decide,
-                park_seconds=self._limits.answer_timeout,
-                start_timeout=self._limits.start_timeout,
-            ) as session:
+            env = self._environment(workspace, ports)
+            async with (
+                isolated(
+                    spec,
+                    workspace,
+                    env,
+                    site,
+                    start=start or base,
+                    show=recording.line,
+                    cut=self._supervisor.take,
+                    stop=self._tracker.stop_queue,
+                ) as room,
+                agents.open_session(
+                    room.spec,
+                    confinement=room.confinement,
+                    cwd=workspace.code,
+                    env=env,
+                    on_update=self._supervisor.update,
+                    transcript=transcript,
+                    terminal=recording,
+                    permissions=self._limits.permissions,
+                    on_permission=self._answers.decide,
+                    park_seconds=self._limits.answer_timeout,
+                    start_timeout=self._limits.start_timeout,
+                ) as session,
+            ):
                 yield session, workspace
 
     def _guards(self, spec: agents.AgentSpec) -> list[Guard]:

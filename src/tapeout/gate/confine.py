@@ -5,21 +5,16 @@ A check writes to the checkout, to a home and to a folder for temporary files th
 and /tmp, only the toolchains on PATH and what `[gate] readable` names. It has no network unless it says so.
 """
 
-import contextlib
-import functools
 import glob
 import os
-import pwd
 import shlex
 from collections.abc import Callable, Mapping
-
-import psutil
 
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import StatePaths, tapeout_home
 from tapeout.base.sandbox import Absence, Limits, Policy, Sandbox, detect, exceeded, measure, toolchain_folders
 from tapeout.base.sandbox.nothing import Nothing
-from tapeout.base.sandbox.policy import is_below
+from tapeout.base.sandbox.surroundings import PRIVATE, RESOLVER, TEMPORARY, homes, named_by, usual_memory, written
 from tapeout.base.sandbox.toolchain import secret_files
 from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
@@ -30,15 +25,6 @@ from tapeout.gate.verdict import warning_of
 
 SCRATCH = "scratch"
 """Folder of a run that is /tmp and /var/tmp for its checks."""
-
-_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the folders that checks get their own of
-
-_HIDDEN = ("/run", "/etc/shadow", "/etc/gshadow", "/etc/ssl/private")
-"""Sockets of services (also of containers and logins) and secrets that a floor run by root could read."""
-
-_RESOLVER = "/etc/resolv.conf"
-
-_MEMORY_SHARE = 0.75
 
 _LOW_DISK = 256 * 1024 * 1024
 _MUCH = 1024 * 1024 * 1024
@@ -91,9 +77,9 @@ def policy_for(check: CheckConfig, config: Config, checkout: str, *, folder: str
         folder: the run's private folder, two folders down in the state directory, which the check does not see.
         env: the check's environment.
     """
-    hidden = [*_homes(), tapeout_home(), os.path.dirname(os.path.dirname(folder)), *_HIDDEN]
+    hidden = [*homes(), tapeout_home(), os.path.dirname(os.path.dirname(folder)), *PRIVATE]
     path = os.pathsep.join([env["PATH"], *_programs_named(check)])
-    tools = toolchain_folders(path, [*hidden, *_TEMPORARY])
+    tools = toolchain_folders(path, [*hidden, *TEMPORARY])
     named = [path for pattern in config.gate.readable for path in glob.glob(os.path.expanduser(pattern))]
     return Policy(
         writable=(checkout, *(os.path.join(folder, name) for name in ("home", "tmp"))),
@@ -101,11 +87,11 @@ def policy_for(check: CheckConfig, config: Config, checkout: str, *, folder: str
         readable=(
             *tools,
             *named,
-            *_named_by(env, [*hidden, *_TEMPORARY]),
+            *named_by(env, [*hidden, *TEMPORARY]),
             *borrowed(os.path.join(checkout, ".git", "objects")),
-            *((os.path.realpath(_RESOLVER),) if check.network else ()),
+            *((os.path.realpath(RESOLVER),) if check.network else ()),
         ),
-        replaced=tuple((path, os.path.join(folder, SCRATCH)) for path in _TEMPORARY),
+        replaced=tuple((path, os.path.join(folder, SCRATCH)) for path in TEMPORARY),
         network="all" if check.network else "loopback",
         limits=limits_for(check, config),
     )
@@ -115,7 +101,7 @@ def limits_for(check: CheckConfig, config: Config) -> Limits:
     """How much this check may use."""
     gate = config.gate
     return Limits(
-        memory=check.memory or gate.memory or _default_memory(),
+        memory=check.memory or gate.memory or usual_memory(),
         processes=check.processes or gate.processes,
         file_size=check.file_size or gate.file_size,
         output=check.output or gate.output,
@@ -157,52 +143,10 @@ def _programs_named(check: CheckConfig) -> list[str]:
     return [os.path.dirname(word) for word in words if os.path.isabs(word) and os.access(word, os.X_OK)]
 
 
-def _homes() -> set[str]:
-    """The user's home, by both names that it may have."""
-    homes = {os.path.expanduser("~")}
-    with contextlib.suppress(KeyError):
-        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
-    return {home for home in homes if os.path.isabs(home)}
-
-
-def _named_by(env: Mapping[str, str], hidden: list[str]) -> list[str]:
-    """Folders and files that a variable of `pass_env` names: `CARGO_HOME`, `JAVA_HOME`. Whoever passes one on means
-    it; but one that says where the home is does not open it."""
-    covered = [os.path.realpath(path) for path in hidden]
-    values = (value for name, value in env.items() if name not in {"PATH", "HOME", "TMPDIR"} and os.path.isabs(value))
-    return [value for value in values if not any(is_below(path, os.path.realpath(value)) for path in covered)]
-
-
-@functools.cache
-def _default_memory() -> int:
-    """Most of what this machine, or this container, has."""
-    total = psutil.virtual_memory().total
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path, encoding="ascii") as file:
-                total = min(total, int(file.read()))
-        except (OSError, ValueError):
-            continue
-    return int(total * _MEMORY_SHARE)
-
-
 def _fills_disk(folder: str) -> str:
     """Whether this run's files are why the disk has almost no room left."""
     state = os.statvfs(folder)
     if state.f_bavail * state.f_frsize >= _LOW_DISK:
         return ""
-    written = _written(folder)
-    return f"was killed for filling the disk: it wrote {size(written)}" if written > _MUCH else ""
-
-
-def _written(folder: str) -> int:
-    """Bytes on the disk of everything in a folder that is nowhere else."""
-    total = 0
-    for at, _, names in os.walk(folder):
-        for name in names:
-            try:
-                state = os.lstat(os.path.join(at, name))
-            except OSError:
-                continue
-            total += state.st_blocks * 512 if state.st_nlink == 1 else 0
-    return total
+    taken = written(folder)
+    return f"was killed for filling the disk: it wrote {size(taken)}" if taken > _MUCH else ""

@@ -28,9 +28,14 @@ What may go wrong, and what we do about it:
 
 from tapeout.workspaces.cloning import create
 from tapeout.workspaces.environment import ATTEMPT_VARIABLE, Settings, environment
+from tapeout.workspaces.home import fill_home
+from tapeout.workspaces.layers import exist as layers_exist
+from tapeout.workspaces.layers import is_large
 from tapeout.workspaces.model import Pulled, Workspace, attempt_ref, superseded_prefix
 from tapeout.workspaces.playback import attach, replay
 from tapeout.workspaces.ports import PortLease, lease
+from tapeout.workspaces.prepared import Recipe, keep, restore
+from tapeout.workspaces.probing import layers_work
 from tapeout.workspaces.pulling import pull
 from tapeout.workspaces.removal import leftovers, open_workspace, remove
 from tapeout.workspaces.terminal import Frame, Recorder, read
@@ -40,6 +45,7 @@ __all__ = [
     "Frame",
     "PortLease",
     "Pulled",
+    "Recipe",
     "Recorder",
     "Settings",
     "Workspace",
@@ -47,6 +53,11 @@ __all__ = [
     "attempt_ref",
     "create",
     "environment",
+    "fill_home",
+    "is_large",
+    "keep",
+    "layers_exist",
+    "layers_work",
     "lease",
     "leftovers",
     "open_workspace",
@@ -54,5 +65,6 @@ __all__ = [
     "read",
     "remove",
     "replay",
+    "restore",
     "superseded_prefix",
 ]

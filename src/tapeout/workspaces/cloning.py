@@ -17,8 +17,9 @@ from tapeout.base.errors import Conflict, EnvironmentProblem, NotFound
 from tapeout.base.git import IDENTITY_EMAIL, open_bare
 from tapeout.base.packing import linking
 from tapeout.base.paths import StatePaths
+from tapeout.workspaces import layers
 from tapeout.workspaces.files import delete
-from tapeout.workspaces.model import Workspace, drafts_of, folder_of, index_copy, write_base
+from tapeout.workspaces.model import Layer, Workspace, drafts_of, folder_of, index_copy, write_base
 from tapeout.workspaces.pulling import WORKER_NAME
 
 BRANCH = "work"
@@ -52,12 +53,24 @@ _CONFIG = """\
 """
 
 
-def create(paths: StatePaths, attempt: str, base: str, start: str | None = None) -> Workspace:
+_SHARED_TREE = """\
+[core]
+\tcheckStat = minimal
+\ttrustctime = false
+"""
+"""Through a layer, files have another device and inode than when the index was written: git would read all again."""
+
+
+def create(paths: StatePaths, attempt: str, base: str, start: str | None = None, *, layered: bool = False) -> Workspace:
     """Make the workspace of an attempt: branch `work` at commit `start` (default: `base`), checked out.
 
     The hub's branches are there as `origin/...`, its tags as tags; nothing can be pushed. The folder
     appears under its name only when complete; what a killed call left is cleaned by the next one for the
     attempt, or by `remove`.
+
+    Args:
+        layered: make it a layer over a checkout that it shares with others: `code` is then empty for everybody but a
+            program in whose sandbox `Workspace.layer` shows through.
 
     Raises:
         Conflict: the attempt has a workspace.
@@ -74,21 +87,52 @@ def create(paths: StatePaths, attempt: str, base: str, start: str | None = None)
     draft = drafts_of(paths, attempt)[0]
     try:
         delete(draft)
-        os.makedirs(os.path.join(draft, "tmp"), mode=0o700)
+        for private in ("tmp", "home"):
+            os.makedirs(os.path.join(draft, private), mode=0o700)
         os.makedirs(os.path.join(draft, "code"))
-        _clone(hub, os.path.join(draft, "code"), start or base)
-        shutil.copy2(os.path.join(draft, "code", ".git", "index"), index_copy(draft))
-        write_base(draft, base)
-        faults.point("workspace.cloned")
-        os.rename(draft, root)
+        if layered:
+            layer = _publish_layered(paths, hub, draft, root, base, start or base)
+        else:
+            layer = None
+            _clone(hub, os.path.join(draft, "code"), start or base)
+            shutil.copy2(os.path.join(draft, "code", ".git", "index"), index_copy(draft))
+            write_base(draft, base)
+            faults.point("workspace.cloned")
+            os.rename(draft, root)
     except (pygit2.GitError, OSError) as error:
         with contextlib.suppress(OSError):
             delete(draft)
         raise EnvironmentProblem(f"cannot make the workspace {root}: {error}") from error
-    return Workspace(attempt, root, paths.hub, base)
+    return Workspace(attempt, root, paths.hub, base, layer)
+
+
+def _publish_layered(paths: StatePaths, hub: pygit2.Repository, draft: str, root: str, base: str, commit: str) -> Layer:
+    """Finish a workspace as a layer, and give it its name while the layer below cannot be deleted."""
+    for folder in ("upper", "work"):
+        os.makedirs(os.path.join(draft, folder))
+    with layers.layer_for(paths, hub, commit) as layer:
+        upper = os.path.join(draft, "upper")
+        _git_folder(hub, upper, commit, _SHARED_TREE)
+        shutil.copyfile(layers.index_of(layer), os.path.join(upper, ".git", "index"))
+        if layer.commit != commit:
+            repository = pygit2.Repository(upper, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+            layers.write_difference(repository, layer, commit)
+            repository.free()
+        write_base(draft, base, layer.commit)
+        faults.point("workspace.cloned")
+        os.rename(draft, root)
+    return layer
 
 
 def _clone(hub: pygit2.Repository, code: str, commit: str) -> None:
+    _git_folder(hub, code, commit)
+    clone = pygit2.Repository(code, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+    clone.checkout("HEAD", strategy=CheckoutStrategy.FORCE)
+    clone.free()
+
+
+def _git_folder(hub: pygit2.Repository, code: str, commit: str, more: str = "") -> None:
+    """Make the `.git` of a workspace; `more` goes to its configuration."""
     git = os.path.join(code, ".git")
     for folder in ("info", "hooks", "refs/heads", "refs/tags", "objects/info", "objects/pack"):
         os.makedirs(os.path.join(git, folder))
@@ -96,13 +140,10 @@ def _clone(hub: pygit2.Repository, code: str, commit: str) -> None:
         _link_objects(os.path.join(hub.path, "objects"), os.path.join(git, "objects"))
     faults.point("workspace.linked")
     config = _CONFIG.format(name=WORKER_NAME, email=IDENTITY_EMAIL, hub=_quoted(hub.path.rstrip("/")), no_push=NO_PUSH)
-    _write(git, "config", config)
+    _write(git, "config", config + more)
     _write(git, "packed-refs", _packed_refs(hub))
     _write(git, f"refs/heads/{BRANCH}", commit + "\n")
     _write(git, "HEAD", f"ref: refs/heads/{BRANCH}\n")
-    clone = pygit2.Repository(code, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
-    clone.checkout("HEAD", strategy=CheckoutStrategy.FORCE)
-    clone.free()
 
 
 def _link_objects(source: str, target: str) -> None:

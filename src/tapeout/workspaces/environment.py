@@ -38,6 +38,11 @@ class Settings:
     """Whether the program gets a terminal."""
 
 
+def namespace(attempt: str) -> str:
+    """A name for databases, schemas, containers that no other attempt has: letters, digits, underscores."""
+    return "tapeout_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in attempt.lower())
+
+
 def environment(source: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """The environment of an attempt, made from the floor's own (`source`) and the settings.
 
@@ -58,6 +63,7 @@ def environment(source: Mapping[str, str], settings: Settings) -> dict[str, str]
         ATTEMPT_VARIABLE: settings.attempt,
         "TAPEOUT_ISSUE": settings.issue,
         "TAPEOUT_ATTEMPT_NUMBER": str(settings.number),
+        "TAPEOUT_NAMESPACE": namespace(settings.attempt),
         "TAPEOUT_PORT_BASE": str(settings.port_base),
         "TAPEOUT_PORT_COUNT": str(settings.port_count),
         REPOSITORY_VARIABLE: settings.repository,

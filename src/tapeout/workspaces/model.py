@@ -8,6 +8,15 @@ from tapeout.base.paths import StatePaths
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A checkout of a commit that many workspaces share, and nobody writes to."""
+
+    commit: str
+    tree: str
+    """Its folder."""
+
+
+@dataclass(frozen=True)
 class Workspace:
     """An attempt's own copy of the code."""
 
@@ -18,6 +27,18 @@ class Workspace:
     """The bare repository that it was cloned from."""
     base: str
     """Commit of the target branch that the work builds on."""
+    layer: Layer | None = None
+    """The checkout that shows through where nothing was written; None if the workspace holds all its files itself."""
+
+    @property
+    def written(self) -> str:
+        """What the agent wrote, as we read it, with its `.git`: the clone, or the layer over a checkout."""
+        return self.code if self.layer is None else os.path.join(self.root, "upper")
+
+    @property
+    def scratch(self) -> str:
+        """A folder that the kernel needs beside a layer."""
+        return os.path.join(self.root, "work")
 
     @property
     def code(self) -> str:
@@ -28,6 +49,11 @@ class Workspace:
     def tmp(self) -> str:
         """The attempt's private temporary folder."""
         return os.path.join(self.root, "tmp")
+
+    @property
+    def home(self) -> str:
+        """The attempt's private home folder."""
+        return os.path.join(self.root, "home")
 
     @property
     def ref(self) -> str:
@@ -86,22 +112,36 @@ def drafts_of(paths: StatePaths, attempt: str) -> tuple[str, str, str]:
     )
 
 
+def layer_of(paths: StatePaths, commit: str) -> Layer:
+    """The layer of a commit, whether it exists or not."""
+    return Layer(commit, os.path.join(paths.layers, commit, "tree"))
+
+
 def index_copy(root: str) -> str:
     """Copy of the clone's index as it was when made: tells which files were never touched."""
     return os.path.join(root, "index")
 
 
-def write_base(root: str, base: str) -> None:
-    """Note the base of a workspace beside its clone."""
+def write_base(root: str, base: str, layer: str | None = None) -> None:
+    """Note the base of a workspace, and the commit of the layer below it, beside its clone."""
     with open(os.path.join(root, "workspace.json"), "w", encoding="utf-8") as file:
-        json.dump({"base": base}, file)
+        json.dump({"base": base, "layer": layer}, file)
 
 
 def read_base(root: str) -> str | None:
     """The base of a workspace, or None if the note is missing or damaged."""
+    return _noted(root, "base")
+
+
+def read_layer(root: str) -> str | None:
+    """The commit of the layer below a workspace, or None if it has none."""
+    return _noted(root, "layer")
+
+
+def _noted(root: str, what: str) -> str | None:
     try:
         with open(os.path.join(root, "workspace.json"), encoding="utf-8") as file:
-            base = json.load(file)["base"]
+            commit = json.load(file)[what]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return base if isinstance(base, str) and len(base) == 40 else None
+    return commit if isinstance(commit, str) and len(commit) == 40 else None

@@ -55,7 +55,7 @@ class _Pull:
         self._hub, self._workspace, self._scratch = hub, workspace, scratch
 
     def run(self) -> Pulled:
-        history = read_history(self._workspace.code)
+        history = read_history(self._workspace.written)
         before = resolve(self._hub, self._workspace.ref)
         head, others = self._import(history)
         faults.point("pull.copied")
@@ -76,7 +76,7 @@ class _Pull:
     def _import(self, history: History) -> tuple[str | None, list[str]]:
         """Copy commits to the hub; those that could be: HEAD's, and the others."""
         try:
-            source = Source(self._workspace.code)
+            source = Source(self._workspace.written)
         except Damaged:
             return None, []
         head = history.head if history.head and self._copy(source, history.head) else None
@@ -91,6 +91,7 @@ class _Pull:
 
     def _snapshot(self, parent: str, history: History) -> Snapshot | None:
         index, index_time = self._index()
+        layer = self._workspace.layer
         taker = Taker(
             self._hub,
             IgnoreRules(self._scratch, history.exclude),
@@ -98,8 +99,9 @@ class _Pull:
             index_time=index_time,
             commit=parent,
             max_file=MAX_FILE,
+            layer=self._hub[layer.commit].peel(pygit2.Commit).tree_id.raw if layer is not None else None,
         )
-        snapshot = taker.take(self._workspace.code, self._hub[parent].peel(pygit2.Commit).tree_id.raw)
+        snapshot = taker.take(self._workspace.written, self._hub[parent].peel(pygit2.Commit).tree_id.raw)
         destroyed = snapshot is not None and not snapshot.files and history.head is None
         return None if destroyed else snapshot
 

@@ -8,7 +8,7 @@ from tapeout.base.errors import EnvironmentProblem, NotFound
 from tapeout.base.git import open_bare, resolve
 from tapeout.base.paths import StatePaths
 from tapeout.workspaces.files import delete
-from tapeout.workspaces.model import Workspace, attempt_ref, drafts_of, folder_of, read_base
+from tapeout.workspaces.model import Workspace, attempt_ref, drafts_of, folder_of, layer_of, read_base, read_layer
 from tapeout.workspaces.pulling import pull
 
 
@@ -24,7 +24,8 @@ def open_workspace(paths: StatePaths, attempt: str) -> Workspace:
     hub = open_bare(paths.hub)
     for base in (read_base(root), resolve(hub, attempt_ref(attempt)), resolve(hub, "HEAD")):
         if base is not None and base in hub:
-            return Workspace(attempt, root, paths.hub, base)
+            layer = read_layer(root)
+            return Workspace(attempt, root, paths.hub, base, layer_of(paths, layer) if layer else None)
     raise NotFound(f"nothing is known of the base of the workspace of {attempt}")
 
 

@@ -23,7 +23,7 @@ from typing import TypeVar
 import pygit2
 from pygit2.enums import AttrCheck
 
-from tapeout.workspaces import trees
+from tapeout.workspaces import layers, trees
 from tapeout.workspaces.files import open_folder, read_file
 from tapeout.workspaces.trees import FILE, FOLDER, LINK, PROGRAM, SUBMODULE, Entry, IndexEntry, Stat
 
@@ -40,6 +40,24 @@ _MODULE_PATH = re.compile(rb'^[ \t]*path[ \t]*=[ \t]*"?([^"\r\n]*?)"?[ \t\r]*$',
 
 
 Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of the work tree: what was written there, over what shows through from the layer below."""
+
+    descriptor: int | None
+    """None where nothing was written: all that is there is of the layer below."""
+    below: Mapping[bytes, Entry]
+
+    def status(self, name: bytes) -> os.stat_result | None:
+        """Of what was written under a name."""
+        if self.descriptor is None:
+            return None
+        try:
+            return os.lstat(name, dir_fd=self.descriptor)
+        except OSError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,8 @@ class Taker:
     """Whose `.gitattributes` count."""
     max_file: int = MAX_FILE
     """Bytes."""
+    layer: bytes | None = None
+    """The tree that shows through where the work tree holds nothing: 20 bytes; None if it holds all there is."""
 
     def __post_init__(self) -> None:
         self._there = self.hub.odb
@@ -136,95 +156,140 @@ class Taker:
         descriptor = open_folder(code)
         if descriptor is None:
             return None
-        declared = read_file(_MODULES, _MAX_RULES, descriptor) or b""
+        place = Place(descriptor, self._tree(self.layer))
+        declared = self._read(place, _MODULES) or b""
         self._modules = frozenset(path.rstrip(b"/") for path in _MODULE_PATH.findall(declared))
-        entry = self._folder(descriptor, b"", committed, ignored=False, depth=0)
+        entry = self._folder(place, b"", committed, ignored=False, depth=0)
         tree = entry.id if entry else self._write_tree({})
         return Snapshot(tree, tuple(self._skipped), self._files)
 
-    def _folder(
-        self, descriptor: int, path: bytes, committed: bytes | None, *, ignored: bool, depth: int
-    ) -> Entry | None:
-        """The tree entry of an open folder, None if empty; closes the descriptor."""
+    def _folder(self, place: Place, path: bytes, committed: bytes | None, *, ignored: bool, depth: int) -> Entry | None:
+        """The tree entry of a folder, None if empty; closes its descriptor."""
         try:
-            old = trees.parse_tree(self.hub.read(pygit2.Oid(raw=committed))[1]) if committed else {}
-            names = self._names(descriptor, path)
+            old = self._tree(committed)
+            names = self._names(place, path)
             if names is None:
                 return Entry(FOLDER, committed) if committed else None
-            rules = read_file(_RULES, _MAX_RULES, descriptor) if _RULES in names else None
+            rules = self._read(place, _RULES) if _RULES in names else None
             if rules is not None:
                 self.rules.learn(path, rules)
             new = {}
             for name in names:
-                entry = self._entry(descriptor, path, name, old.get(name), ignored=ignored, depth=depth)
+                entry = self._entry(place, path, name, old.get(name), ignored=ignored, depth=depth)
                 if entry is not None:
                     new[name] = entry
         finally:
-            os.close(descriptor)
+            if place.descriptor is not None:
+                os.close(place.descriptor)
         if new == old and committed:
             return Entry(FOLDER, committed)
         return Entry(FOLDER, self._write_tree(new)) if new else None
 
-    def _names(self, descriptor: int, path: bytes) -> list[bytes] | None:
+    def _tree(self, number: bytes | None) -> dict[bytes, Entry]:
+        return trees.parse_tree(self.hub.read(pygit2.Oid(raw=number))[1]) if number else {}
+
+    def _names(self, place: Place, path: bytes) -> list[bytes] | None:
         try:
-            return [os.fsencode(name) for name in os.listdir(descriptor)]
+            written = os.listdir(place.descriptor) if place.descriptor is not None else []
+            return list(dict.fromkeys([*(os.fsencode(name) for name in written), *place.below]))
         except OSError as error:
             return self._skip(path, error.strerror, None)
 
+    def _read(self, place: Place, name: bytes) -> bytes | None:
+        """A small file of a folder."""
+        if place.status(name) is not None:
+            return read_file(name, _MAX_RULES, place.descriptor)
+        below = place.below.get(name)
+        return self._old_content(below) if below is not None and below.mode != SUBMODULE else None
+
     def _entry(
-        self, folder: int, path: bytes, name: bytes, old: Entry | None, *, ignored: bool, depth: int
+        self, place: Place, path: bytes, name: bytes, old: Entry | None, *, ignored: bool, depth: int
     ) -> Entry | None:
         """The tree entry of one name in a folder; None if it is ignored, gone, or nothing that git keeps."""
         if not trees.is_safe_name(name):
             return None
         where = os.path.join(path, name)
-        try:
-            found = os.lstat(name, dir_fd=folder)
-        except OSError:
+        found, below = place.status(name), place.below.get(name)
+        if found is None and below is not None:
+            return self._untouched_entry(where, below, old, ignored, depth)
+        if found is None or (self.layer is not None and layers.is_whiteout(found)):
             return None
+        return self._written_entry(place, where, name, found, old, ignored, depth)
+
+    def _written_entry(
+        self,
+        place: Place,
+        where: bytes,
+        name: bytes,
+        found: os.stat_result,
+        old: Entry | None,
+        ignored: bool,
+        depth: int,
+    ) -> Entry | None:
+        """The tree entry of what is there under a name."""
         is_folder = stat.S_ISDIR(found.st_mode)
         if is_folder and old is not None and old.mode == SUBMODULE:
-            return self._submodule(folder, where, name, old, depth)
+            return self._submodule(place, where, name, old, depth)
         committed_as_such = old is not None and (old.mode == FOLDER) == is_folder
         ignored = ignored or (not committed_as_such and self.rules.ignores(where, is_folder))
         if ignored and old is None:
             return None
         if is_folder:
-            below = old.id if old is not None and old.mode == FOLDER else None
-            return self._subfolder(folder, where, name, below, ignored, depth)
-        taken = self._leaf(folder, where, name, found, old)
+            return self._subfolder(place, where, name, _folder_id(old), ignored, depth)
+        taken = self._leaf(place, where, name, found, old)
         self._files += taken is not None
         return old if _is_checked_out_as(old, taken) else taken
 
-    def _submodule(self, folder: int, path: bytes, name: bytes, link: Entry, depth: int) -> Entry:
+    def _untouched_entry(self, path: bytes, below: Entry, old: Entry | None, ignored: bool, depth: int) -> Entry | None:
+        """The tree entry of what shows through from the layer below."""
+        is_folder = below.mode == FOLDER
+        if below == old or below.mode == SUBMODULE:  # a submodule is an empty folder there
+            self._files += 1
+            return old if old is not None and old.mode == below.mode else None
+        committed_as_such = old is not None and (old.mode == FOLDER) == is_folder
+        ignored = ignored or (not committed_as_such and self.rules.ignores(path, is_folder))
+        if ignored and old is None:
+            return None
+        if is_folder:
+            if depth >= MAX_DEPTH:
+                return self._skip(path, "too deep", old)
+            place = Place(None, self._tree(below.id))
+            return self._folder(place, path, _folder_id(old), ignored=ignored, depth=depth + 1)
+        self._files += 1
+        taken = Entry(trees.as_checked_out(below.mode), below.id)
+        return old if _is_checked_out_as(old, taken) else taken
+
+    def _submodule(self, place: Place, path: bytes, name: bytes, link: Entry, depth: int) -> Entry:
         """What the project declares stays a link. Of any other one, which links to a commit that nobody else has, the
         files are all there is."""
         if path in self._modules:
             return link
-        return self._subfolder(folder, path, name, None, False, depth) or link
+        return self._subfolder(place, path, name, None, False, depth) or link
 
     def _subfolder(
-        self, folder: int, path: bytes, name: bytes, committed: bytes | None, ignored: bool, depth: int
+        self, place: Place, path: bytes, name: bytes, committed: bytes | None, ignored: bool, depth: int
     ) -> Entry | None:
         kept = Entry(FOLDER, committed) if committed else None
         if depth >= MAX_DEPTH:
             return self._skip(path, "too deep", kept)
-        descriptor = open_folder(name, folder)
+        descriptor = open_folder(name, place.descriptor)
         if descriptor is None:
             return self._skip(path, "cannot be read", kept)
-        return self._folder(descriptor, path, committed, ignored=ignored, depth=depth + 1)
+        hides = self.layer is None or layers.is_opaque(descriptor)
+        below = self._tree(None if hides else _folder_id(place.below.get(name)))
+        return self._folder(Place(descriptor, below), path, committed, ignored=ignored, depth=depth + 1)
 
-    def _leaf(self, folder: int, path: bytes, name: bytes, found: os.stat_result, old: Entry | None) -> Entry | None:
+    def _leaf(self, place: Place, path: bytes, name: bytes, found: os.stat_result, old: Entry | None) -> Entry | None:
         if stat.S_ISLNK(found.st_mode):
             with contextlib.suppress(OSError):
-                return Entry(LINK, self._write_blob(os.readlink(name, dir_fd=folder)))
+                return Entry(LINK, self._write_blob(os.readlink(name, dir_fd=place.descriptor)))
             return None
         if not stat.S_ISREG(found.st_mode):
             return self._skip(path, "not a file", None)
         mode = PROGRAM if found.st_mode & 0o100 else FILE
         if old is not None and self._untouched(path, found, old):
             return Entry(mode, old.id)
-        content = read_file(name, self.max_file, folder)
+        content = read_file(name, self.max_file, place.descriptor)
         if content is None:
             reason = "too large" if found.st_size > self.max_file else "cannot be read"
             return self._skip(path, reason, old)
@@ -275,6 +340,10 @@ class Taker:
         """Note that a path is not taken, and why; what is kept in its place."""
         self._skipped.append(f"{os.fsdecode(path) or '.'}: {reason or 'unknown error'}")
         return kept
+
+
+def _folder_id(entry: Entry | None) -> bytes | None:
+    return entry.id if entry is not None and entry.mode == FOLDER else None
 
 
 def _is_checked_out_as(committed: Entry | None, found: Entry | None) -> bool:

@@ -15,7 +15,7 @@ Linux); the sandbox itself cannot be set up this time (`Launch.problem` says so,
 from tapeout.base.sandbox.confinement import UNCONFINED, Confined, Confinement
 from tapeout.base.sandbox.detection import Absence, available, detect
 from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
-from tapeout.base.sandbox.policy import Limits, Network, Policy
+from tapeout.base.sandbox.policy import Limits, Network, Overlay, Policy
 from tapeout.base.sandbox.toolchain import toolchain_folders
 from tapeout.base.sandbox.usage import Usage, exceeded, measure
 
@@ -27,6 +27,7 @@ __all__ = [
     "Launch",
     "Limits",
     "Network",
+    "Overlay",
     "Policy",
     "Sandbox",
     "Usage",

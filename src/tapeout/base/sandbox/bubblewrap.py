@@ -7,6 +7,7 @@ none. When the bubblewrap process dies, the kernel kills everything inside.
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ _FOLDER_BYTES = 1024 * 1024
 
 _SHELL = "/bin/sh"
 
+OVERLAYS = (0, 11)
+"""The first version with `--overlay`."""
+
 _NAMESPACES = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--cap-drop", "ALL", "--die-with-parent",
@@ -35,9 +39,13 @@ _NAMESPACES = (
 class Bubblewrap(Sandbox):
     """The program `bwrap` at a path."""
 
+    isolates_network = True
+    replaces_folders = True
+
     def __init__(self, program: str, version: str) -> None:
         self._program = program
         self.name = version
+        self.overlays = at_least(version, OVERLAYS)
 
     @contextmanager
     def launch(self, policy: Policy, argv: Sequence[str], cwd: str) -> Iterator[Launch]:
@@ -69,6 +77,12 @@ class Bubblewrap(Sandbox):
             )
 
 
+def at_least(version: str, wanted: tuple[int, int]) -> bool:
+    """Whether what `bwrap --version` says is that version or a later one."""
+    numbers = re.findall(r"\d+", version)[:2]
+    return len(numbers) == 2 and (int(numbers[0]), int(numbers[1])) >= wanted
+
+
 def programs() -> Iterator[str]:
     """Where bubblewrap may be: the one that is installed with us first, for its version is known."""
     try:
@@ -90,6 +104,9 @@ def mounts(steps: Sequence[Step], policy: Policy) -> list[str]:
     arguments += ["--dev", "/dev", "--perms", "1777", "--size", str(shared), "--tmpfs", "/dev/shm"]  # noqa: S108
     for step in steps:
         arguments += _mount(step)
+    for overlay in policy.overlays:
+        arguments += ["--overlay-src", overlay.lower]
+        arguments += ["--overlay", overlay.upper, overlay.work, overlay.target]
     for step in steps:
         if step.kind == "hide":
             arguments += ["--remount-ro", step.target]

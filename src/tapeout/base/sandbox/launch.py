@@ -38,6 +38,12 @@ class Sandbox(ABC):
     """What people call it, with its version."""
     lacks: tuple[str, ...] = ()
     """What a policy may ask for and this cannot do, in plain words."""
+    isolates_network: bool = False
+    """Whether it can give programs a network of their own."""
+    overlays: bool = False
+    """Whether it can put one folder over another (`Policy.overlays`)."""
+    replaces_folders: bool = False
+    """Whether it can put one folder in the place of another."""
 
     @abstractmethod
     def launch(self, policy: Policy, argv: Sequence[str], cwd: str) -> AbstractContextManager[Launch]:

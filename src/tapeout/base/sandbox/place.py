@@ -4,7 +4,7 @@ import os
 
 from tapeout.base.sandbox.policy import Policy, Step, is_below, ordered
 
-_NEVER_HIDDEN = frozenset(
+NEVER_HIDDEN = frozenset(
     {"/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/nix", "/opt", "/proc", "/sys", "/usr", "/var"}
 )
 """A user without a home of its own may have one of these as home; without them nothing runs."""
@@ -12,7 +12,7 @@ _NEVER_HIDDEN = frozenset(
 
 def placed(policy: Policy) -> list[Step]:
     """The rules of a policy for the paths that exist, outer folders first."""
-    hidden = [path for path in map(os.path.realpath, policy.hidden) if path not in _NEVER_HIDDEN]
+    hidden = [path for path in map(os.path.realpath, policy.hidden) if path not in NEVER_HIDDEN]
     replaced = [(os.path.realpath(target), os.path.realpath(source)) for target, source in policy.replaced]
     covered = [*hidden, *(target for target, _ in replaced)]
     steps = [Step("hide" if os.path.isdir(path) else "hide-file", path) for path in hidden if os.path.exists(path)]

@@ -35,9 +35,22 @@ class Policy:
     """What stays visible of what is hidden or replaced."""
     replaced: tuple[tuple[str, str], ...] = ()
     """Folders, and the folder that is writable in their place: `("/tmp", "/run/of/mine")`."""
+    overlays: tuple["Overlay", ...] = ()
     network: Network = "loopback"
     """`loopback`: a network of its own, in which only 127.0.0.1 and ::1 answer."""
     limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A folder that is one for the program and two for us: what it writes, over what it cannot change (overlayfs)."""
+
+    target: str
+    """Where the program sees it."""
+    lower: str
+    upper: str
+    work: str
+    """An empty folder on the file system of `upper`."""
 
 
 Kind = Literal["hide", "hide-file", "replace", "show", "write", "link"]

@@ -1,0 +1,162 @@
+"""The door through which an agent in its sandbox reaches the tracker: by the `tapeout` command, and by nothing else.
+
+The tracker's database is not visible in the sandbox. A `tapeout` called there asks the worker through a socket in the
+workspace; the worker runs the command outside, with the environment of the attempt: so what agents may not do is
+refused by us, and not by a variable that they could change. The command has a sandbox of its own, in which it sees the
+tracker and the agent's workspace, and neither the user's home nor the keys of the hub: a file that it is told to read
+or to write is one that the agent could read or write.
+
+What may go wrong: the agent sends rubbish, floods or never ends its request (size, time and number are limited); a
+command takes long (it is ended).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+
+from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.processes import run_captured
+from tapeout.base.sandbox import Confinement
+
+COMMANDS = frozenset(
+    {"blocked", "claim", "graph", "issue", "prime", "ready", "release", "renew", "search", "stale", "stats", "status"}
+)
+"""What agents may call. What needs a person is refused by each command itself."""
+
+REQUEST_BYTES = 4 * 1024 * 1024
+ANSWER_BYTES = 16 * 1024 * 1024
+SECONDS = 60.0
+AT_ONCE = 4
+
+_COMMAND = "import os, sys; os.dup2(int(sys.argv.pop(1)), 2); from tapeout.cli import main; sys.exit(main())"
+"""What it prints on the two streams is kept apart: JSON is read by programs."""
+
+NAME = ".tapeout"
+"""Of the socket, in the workspace's folder for temporary files."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command inside asks for."""
+
+    words: tuple[str, ...]
+    folder: str
+    input: str = field(repr=False)
+
+
+def parse_request(data: bytes) -> Request | str:
+    """The request in what was sent, or why it is refused."""
+    try:
+        found = json.loads(data)
+        words, folder, given = found["words"], found["folder"], found["input"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "that is no request"
+    if not (isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)):
+        return "that is no request"
+    if not isinstance(folder, str) or not isinstance(given, str):
+        return "that is no request"
+    name = next((word for word in words if not word.startswith("-")), "")
+    if name and name not in COMMANDS:
+        return f"`tapeout {name}` cannot be called from an agent's sandbox; these can: {', '.join(sorted(COMMANDS))}"
+    return Request(tuple(words), folder, given)
+
+
+class Door:
+    """Runs commands for one workspace."""
+
+    def __init__(self, confinement: Confinement, env: Mapping[str, str], folders: tuple[str, ...]) -> None:
+        """
+        Args:
+            confinement: of the commands.
+            env: their environment.
+            folders: in which of them a command may start; the first, if it is called from elsewhere.
+        """
+        self._confinement = confinement
+        self._env = env
+        self._folders = folders
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        try:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(SECONDS), self._slots:
+                    request = parse_request(await _read(reader))
+                    writer.write(json.dumps(await self._answer(request)).encode())
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    async def _answer(self, request: Request | str) -> dict[str, object]:
+        if isinstance(request, str):
+            return _refused(2, request)
+        return await anyio.to_thread.run_sync(self._run, request)
+
+    def _run(self, request: Request) -> dict[str, object]:
+        asked = os.path.realpath(request.folder)
+        inside = os.path.isdir(asked) and any(asked == one or asked.startswith(one + os.sep) for one in self._folders)
+        cwd = asked if inside else self._folders[0]
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+            given.write(request.input.encode("utf-8", "replace"))
+            given.seek(0)
+            argv = [sys.executable, "-P", "-c", _COMMAND, str(errors.fileno()), *request.words]
+            try:
+                with self._confinement.launch(argv, cwd) as launch:
+                    done = run_captured(
+                        launch.argv,
+                        cwd=cwd,
+                        env=self._env,
+                        timeout=SECONDS,
+                        keep=ANSWER_BYTES,
+                        stdin=given,
+                        before_exec=launch.before_exec,
+                        pass_fds=(*launch.pass_fds, errors.fileno()),
+                        contained=launch.contained,
+                    )
+            except EnvironmentProblem as error:
+                return _refused(error.exit_code, error.message)
+            errors.seek(0)
+            said = errors.read(ANSWER_BYTES).decode(errors="replace")
+        return {"code": 1 if done.exit_code is None else done.exit_code, "output": done.output, "errors": said}
+
+
+def _refused(code: int, reason: str) -> dict[str, object]:
+    return {"code": code, "output": "", "errors": f"tapeout: {reason}\n"}
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """All that is sent; nothing if it is too much."""
+    data = b""
+    while chunk := await reader.read(65536):
+        data += chunk
+        if len(data) > REQUEST_BYTES:
+            return b""
+    return data
+
+
+@contextlib.asynccontextmanager
+async def opened(door: Door, folder: str) -> AsyncIterator[str]:
+    """Serve at a socket in a folder for the time of the block; its path."""
+    path = os.path.join(folder, NAME)
+    listener = socket.socket(socket.AF_UNIX)
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        listener.bind(f"/proc/self/fd/{descriptor}/{NAME}")  # a socket's path may have 107 characters
+    finally:
+        os.close(descriptor)
+    server = await asyncio.start_unix_server(door.answer, sock=listener)
+    try:
+        yield path
+    finally:
+        server.close()
