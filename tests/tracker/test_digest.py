@@ -114,3 +114,20 @@ def test_lanes_are_counted_where_there_are_some(tracker: Tracker) -> None:
         tracker.create_many([Draft("a", labels=("docs",)), Draft("b", labels=("docs",)), Draft("c")])
         text = tracker.digest(lane_of=lambda issue: "docs" if "docs" in issue.labels else "").text
     assert "## By lane\n- docs: 2 ready, 0 in progress\n- no lane: 1 ready, 0 in progress\n" in text
+
+
+def test_what_is_not_shown_is_counted_or_said_to_be_at_least_so_much(tracker: Tracker) -> None:
+    with tracker:
+        for issue in tracker.create_many([Draft(f"Blocks {n} " + "word " * 30) for n in range(40)]):
+            tracker.create_many([Draft(f"Waits for {issue.id}", depends_on=(issue.id,))])
+        sections = {section.title: section for section in tracker.digest().sections}
+        hot = sections["Holds up most"]
+        assert len(hot.items) + hot.left_out == 40
+        assert not hot.at_least
+        for issue in tracker.ready(40):
+            tracker.close_issue(issue.id)
+            lease, attempt = tracker.begin_attempt(
+                tracker.create(Draft("x")).id, f"a-{issue.id}", 9.0, agent="c", host="h", pid=1, pid_started=1.0
+            )
+            tracker.end_attempt(lease, attempt.id, "failed", "tests: " + "word " * 90, head=None, give_up=None)
+        assert re.search(r"^- at least \d+ more: `tapeout logs`$", tracker.digest().text, re.MULTILINE)

@@ -91,7 +91,8 @@ def _plans(facts: DigestFacts) -> Iterator[Plan]:
         ("Needs a person", 0.2, needing, "`tapeout issue list --needs-person`", totals.needs_person),
         ("Cut off by supervision", 0.1, [_cut_off(one) for one in facts.cut_off], "`tapeout logs`", 0),
         ("Running", 0.2, [_running(one) for one in facts.running], "`tapeout status`", facts.running_total),
-        ("Holds up most", 0.13, [_hot_spot(one) for one in facts.hot_spots], "`tapeout blocked`", 0),
+        ("Holds up most", 0.13, [_hot_spot(one) for one in facts.hot_spots], "`tapeout blocked`",
+         facts.hot_spots_total),
         ("Failed lately", 0.12, failed, "`tapeout logs`", 0),
         ("Ready", 0.12, [ready_line(one) for one in plan.ready], "`tapeout ready`", totals.ready),
         ("Landed lately", 0.08, [_landed(one, plan.now) for one in facts.landed],
@@ -100,7 +101,7 @@ def _plans(facts: DigestFacts) -> Iterator[Plan]:
          "`tapeout stats`", 0),
     )  # fmt: skip
     for rank, (title, share, items, more, total) in enumerate(sections):
-        yield Plan(title, share, rank, items, more, total)
+        yield Plan(title, share, rank, items, more, total, at_least=not total)
 
 
 def _running(one: Running) -> Item:

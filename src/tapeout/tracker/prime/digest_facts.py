@@ -90,6 +90,8 @@ class DigestFacts(NamedTuple):
     running_total: int = 0
     """Up to `MANY`."""
     hot_spots: tuple[HotSpot, ...] = ()
+    hot_spots_total: int = 0
+    """Up to `MANY`."""
     cut_off: tuple[CutOff, ...] = ()
     landed: tuple[Closed, ...] = ()
     kinds: tuple[Kind, ...] = ()
@@ -108,13 +110,15 @@ def collect_digest(
     Args:
         lane_of: names the lane of an issue, where there are lanes.
     """
+    hot_spots, hot_spots_total = _hot_spots(connection, now)
     return DigestFacts(
         plan=collect(connection, now),
         floor=floor,
         red_main=tuple(_red_main(connection)),
         running=tuple(_running(connection, now)),
         running_total=_running_total(connection),
-        hot_spots=tuple(_hot_spots(connection, now)),
+        hot_spots=hot_spots,
+        hot_spots_total=hot_spots_total,
         cut_off=tuple(_cut_off(connection)),
         landed=tuple(_landed(connection)),
         kinds=_kinds(connection, now, lane_of),
@@ -153,18 +157,23 @@ def _running_total(connection: sqlite3.Connection) -> int:
     return int(_rows(connection, f"SELECT count(*) FROM ({running})")[0][0])
 
 
-def _hot_spots(connection: sqlite3.Connection, now: float) -> Iterator[HotSpot]:
-    """What most of the most urgent blocked issues wait for; an issue that two of them wait for is one hot spot."""
+def _hot_spots(connection: sqlite3.Connection, now: float) -> tuple[tuple[HotSpot, ...], int]:
+    """What most of the most urgent blocked issues wait for, and how many issues they wait for altogether."""
     sql = (
-        "SELECT t.id, count(DISTINCT b.id) AS waiting FROM (SELECT id FROM issues INDEXED BY issues_blocked"
-        f" WHERE status = 'open' AND open_blockers > 0 ORDER BY priority, created_clock, id LIMIT {MANY}) b"
+        "SELECT t.id, count(DISTINCT b.id) AS waiting, count(*) OVER () FROM (SELECT id FROM issues"
+        " INDEXED BY issues_blocked WHERE status = 'open' AND open_blockers > 0"
+        f" ORDER BY priority, created_clock, id LIMIT {MANY}) b"
         " CROSS JOIN dependencies d ON d.issue = b.id CROSS JOIN issues t ON t.id = d.target"
         f" WHERE d.kind IN {WAITING_KINDS} AND NOT d.ignored AND t.status = 'open' AND NOT t.not_needed"
         " GROUP BY t.id ORDER BY waiting DESC, t.priority, t.created_clock, t.id LIMIT :most"
     )
-    for identity, waiting in _rows(connection, sql, most=MOST_HOT_SPOTS):
+    rows = _rows(connection, sql, most=MOST_HOT_SPOTS)
+    found = []
+    for identity, waiting, _ in rows:
         issue = queries.issue(connection, identity)
-        yield HotSpot(Brief(issue.id, issue.title, issue.type, issue.priority), issue.state(now), waiting)
+        brief = Brief(issue.id, issue.title, issue.type, issue.priority)
+        found.append(HotSpot(brief, issue.state(now), waiting))
+    return tuple(found), min(rows[0][2], MANY) if rows else 0
 
 
 def _cut_off(connection: sqlite3.Connection) -> Iterator[CutOff]:

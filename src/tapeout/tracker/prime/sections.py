@@ -19,6 +19,8 @@ class Section(NamedTuple):
     """Items that had no room; a count over `MANY` stands for any number."""
     more: str
     """The command that shows them."""
+    at_least: bool = False
+    """Whether there may be more that were not looked for."""
 
 
 class Item(NamedTuple):
@@ -39,6 +41,8 @@ class Plan(NamedTuple):
     more: str
     total: int = 0
     """How many items there are, where more are known of than were looked for."""
+    at_least: bool = False
+    """Whether there may be more items than these, nobody knows how many."""
 
 
 class _Part:
@@ -104,13 +108,14 @@ def _left_out(plan: Plan, shown: int) -> int:
 
 
 def _section(plan: Plan, items: Sequence[str]) -> Section:
-    return Section(plan.title, tuple(items), _left_out(plan, len(items)), plan.more)
+    return Section(plan.title, tuple(items), _left_out(plan, len(items)), plan.more, plan.at_least)
 
 
 def _lines(section: Section) -> list[str]:
     lines = ["", f"## {section.title}", *section.items]
     if section.left_out:
-        lines.append(f"- {many(section.left_out)} more: {section.more}")
+        least = "at least " if section.at_least else ""
+        lines.append(f"- {least}{many(section.left_out)} more: {section.more}")
     return lines
 
 
