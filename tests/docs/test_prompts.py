@@ -46,5 +46,6 @@ def test_budgets_and_importance_are_those_of_the_code(title: str, part: str, tok
     text = PAGE.read_text(encoding="utf-8")
     row = rf"^\| {title} \|.*\| {tokens:,} \| {PRIORITY.index(part) + 1} \|$"
     assert re.search(row, text, re.MULTILINE)
+    assert text.count("\n| ") - 1 == len(PRIORITY), "a row for every part"
     assert f"{LIMITS.total:,}" in text
     assert f"{LIMITS.finding:,} tokens each" in text
