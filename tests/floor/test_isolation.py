@@ -2,14 +2,18 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tapeout.base.sandbox import Sandbox, detect
+from tapeout.tracker.doorbell import Doorbell
 from tests.base.egress.test_gateway import server
-from tests.floor.conftest import CONFIG, Workbench
+from tests.floor.conftest import CONFIG, Workbench, script, step, turn
+from tests.floor.test_kills import kill, wait_for
 
 SANDBOX = detect()
 CONFINES = isinstance(SANDBOX, Sandbox) and SANDBOX.replaces_folders
@@ -99,13 +103,15 @@ network = "model"
 [workspace]
 overlay = "always"
 setup = "mkdir prepared && echo $TAPEOUT_NAMESPACE > prepared/name && echo prepared/ >> .git/info/exclude"
+teardown = "echo cleared $TAPEOUT_NAMESPACE"
 """
     configured(bench, servers, more)
-    bench.new("Probe", "", "--agent", "probe")
+    issue = bench.new("Probe", "", "--agent", "probe")
     bench.up()
     facts = probed(bench)
     namespace = str(facts.pop("namespace"))
     assert namespace.startswith("tapeout_a_")
+    assert f"cleared {namespace}" in bench.run("replay", issue).stdout
     assert facts.pop("prepared") == namespace + "\n"
     assert facts.pop("processes") in range(1, 6)
     assert facts == {
@@ -136,3 +142,39 @@ def test_a_failed_setup_is_not_the_issues_fault(bench: Workbench) -> None:
     assert [(one["outcome"], one["detail"]) for one in found["attempts"]] == [("interrupted", reason)]
     assert found["status"] == "open"
     assert bench.data("status")["queue_stopped"] == reason
+
+
+def test_an_agent_that_starts_too_many_processes_is_ended_and_the_attempt_says_so(bench: Workbench) -> None:
+    bench.commit({"tapeout.toml": CONFIG + "[sandbox]\nprocesses = 12\n"}, "Configure")
+    many = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do sleep 300 & done; echo x > made; wait"
+    issue = bench.new(
+        "Many", script(turn(step(run=many), session=1), turn(step(write="b", text="2"), step(commit="b")))
+    )
+    bench.up()
+    first, *_ = bench.issue(issue)["attempts"]
+    assert first["detail"].endswith("was killed for starting more than 12 processes")
+    assert bench.issue(issue)["status"] == "closed"
+
+
+@needs_bubblewrap
+def test_a_killed_worker_leaves_no_process_no_mount_and_no_file_and_its_work_is_saved(bench: Workbench) -> None:
+    text = CONFIG + '[sandbox]\nuse = "required"\n[workspace]\noverlay = "always"\n'
+    bench.commit({"tapeout.toml": text}, "Configure")
+    stays = "setsid sleep 321 & rm README.md; echo x > unsaved; sleep 321"
+    issue = bench.new("Die", script(turn(step(run=stays), session=1), turn(step(write="b", text="2"))))
+    floor = bench.start("up", "--plain")
+    with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
+        wait_for(bell, lambda: bool(tracker.attempts(running=True)))
+        (attempt,) = tracker.attempts(running=True)
+        unsaved = Path(bench.paths.workspaces, attempt.id, "upper/unsaved")
+        while not unsaved.exists():
+            assert floor.poll() is None
+            time.sleep(0.02)
+        kill(attempt.pid)
+        wait_for(bell, lambda: tracker.issue(issue).status == "closed")
+    bench.run("stop")
+    floor.communicate(timeout=60)
+    assert set(bench.git("ls-tree", "--name-only", "main").split()) == {"tapeout.toml", "unsaved", "b"}
+    assert list(Path(bench.paths.workspaces).iterdir()) == []
+    assert bench.paths.root not in Path("/proc/self/mounts").read_text()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "321"]]
