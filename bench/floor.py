@@ -126,11 +126,11 @@ def _replacement(root: Path) -> None:
 
 
 def _crowd(root: Path) -> None:
-    """The floor and its workers while a hundred agents are at work and report what they use every second."""
+    """The floor and its workers while a hundred agents are at work and say something and report what they use every 3 s."""
     paths = _repository(root)
-    steps = "".join(
-        f"[[turn.step]]\nusage = {n * 500}\ncost = {n / 100}\n[[turn.step]]\nsleep = 1.0\n" for n in range(600)
-    )
+    step = "[[turn.step]]\n"
+    reports = ((f"usage = {n * 500}\ncost = {n / 100}\n", "say = 'at it'\n", "sleep = 3.0\n") for n in range(1, 51))
+    steps = "".join(step + line for lines in reports for line in lines)
     body = f"```tapeout-script\n[[turn]]\n{steps}```"
     with Tracker.open(paths, "bench") as tracker, Doorbell(paths.bells) as bell:
         tracker.create_many([Draft(f"Issue {number}", body=body) for number in range(CROWD)])

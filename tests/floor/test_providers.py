@@ -223,9 +223,7 @@ def second_agent(bench: Workbench) -> None:
     """Another scripted agent, with a provider of its own, behind the first one."""
     command = json.dumps([sys.executable, "-I", "-S", PROGRAM])
     chain = CONFIG.replace('agent = "scripted"', 'agents = ["scripted", "spare"]')
-    bench.commit(
-        {"tapeout.toml": f'{chain}\n[agents.spare]\ndriver = "acp"\ncommand = {command}\n{extra}'}, "Configure"
-    )
+    bench.commit({"tapeout.toml": f'{chain}\n[agents.spare]\ndriver = "acp"\ncommand = {command}\n'}, "Configure")
 
 
 def fails_first(message: str, name: str) -> str:
@@ -279,6 +277,18 @@ def test_for_a_long_wait_the_other_agent_goes_on(bench: Workbench) -> None:
         wait_until(bell, lambda: tracker.issue(only).status == "closed")
         assert read_circuits(tracker) == {}, "it has answered"
     bench.run("stop")
+
+
+def test_an_agent_whose_sessions_fail_is_followed_by_the_next(bench: Workbench) -> None:
+    second_agent(bench)
+    works = (step(write="f", text="1\n"), step(commit="F"))
+    bad_twice = [turn(step(write="broken", text="1"), step(commit="Break"), session=number) for number in (1, 2)]
+    one = bench.new("Hard for one of them", script(*bad_twice, turn(*works)))
+
+    bench.up()
+
+    ended = [(a["agent"], a["outcome"]) for a in bench.issue(one)["attempts"]]
+    assert ended == [("scripted", "failed"), ("scripted", "failed"), ("spare", "landed")]
 
 
 def test_without_a_login_nothing_is_tried_until_a_person_starts_the_floor(bench: Workbench) -> None:
