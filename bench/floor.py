@@ -126,7 +126,7 @@ def _replacement(root: Path) -> None:
 
 
 def _crowd(root: Path) -> None:
-    """The floor and its workers while a hundred agents are at work and say something and report what they use every 3 s."""
+    """The floor and its workers while a hundred agents are at work; each says something and what it uses every 3 s."""
     paths = _repository(root)
     step = "[[turn.step]]\n"
     reports = ((f"usage = {n * 500}\ncost = {n / 100}\n", "say = 'at it'\n", "sleep = 3.0\n") for n in range(1, 51))
