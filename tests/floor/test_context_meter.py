@@ -121,7 +121,7 @@ def test_the_lower_of_the_limits_of_agent_and_lane_holds_else_the_floors(
 ) -> None:
     config = parse_config(FILE)
     _, lane = lane_of(issue(**fields), config)
-    assert limits_for(agent, lane, config) == ContextLimits(limit, 0.7, 30.0)
+    assert limits_for(agent, lane, config) == ContextLimits(limit, 0.7, 10.0)
 
 
 def test_a_limit_above_the_ceiling_is_refused_and_named() -> None:

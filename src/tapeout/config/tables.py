@@ -65,8 +65,9 @@ class FloorConfig(Model):
     """How full it may get whatever happens: above it the agent is killed, and the handoff is compiled from its work.
     Agents shorten their context by themselves from about 0.8 on; it has to be well below that."""
 
-    context_grace: Seconds = 30.0
-    """How long a turn that reached the limit may take to end by itself before it is cancelled."""
+    context_grace: Seconds = 10.0
+    """How long a turn that reached the limit may take to end by itself before it is cancelled: time to say goodbye, not
+    to go on. Each request to a model adds some 2,000 tokens."""
 
     handoff_timeout: Seconds = 120.0
     """How long a session that reached the limit may take to write its handoff."""
