@@ -2,8 +2,8 @@
 
 Sessions are scripted; what they report is drawn with a fixed seed: each request to the model adds a log-normal number
 of tokens, half of them at most 1,500, one of twenty more than 10,000, none more than 25,000 (where agents cut the
-output of their tools). A request takes 6 s; here a thirtieth of that, and so does the grace. A turn has 30 more requests from
-near the limit.
+output of their tools). A request takes 6 s; here a thirtieth of that, and so does the grace. A turn has 30 more of them
+from near the limit.
 
 Ways to stop are compared in the same run: not at all, at once, with the default grace, in which the turn may end by
 itself, and with one of 30 s. And, on more sessions without processes, what no meter can help: the tokens that one
@@ -80,7 +80,7 @@ def _steps(chance: random.Random, number: int) -> list[int]:
 def _simulated() -> None:
     chance, overshoots = random.Random(1), []
     for _ in range(SIMULATED):
-        meter, used = ContextMeter(ContextLimits(LIMIT, CEILING, 0)), 12_000
+        meter, used = ContextMeter(ContextLimits(LIMIT, CEILING, 0), WINDOW), 12_000
         while meter.update(Usage(used, WINDOW), 0) is None:
             used += _steps(chance, 1)[0]
         overshoots.append(used - LIMIT * WINDOW)
@@ -106,7 +106,8 @@ def _script(chance: random.Random, number: int) -> str:
     used, steps = int(LIMIT * WINDOW) - 6_000, [{"write": f"begun-{number}", "text": "1\n"}]
     for added in _steps(chance, REQUESTS):
         used = min(used + added, WINDOW - 1)
-        steps += [{"usage": used}, {"sleep": REQUEST_SECONDS}]  # type: ignore[dict-item]
+        line = {"append": f"begun-{number}", "text": f"{used}\n"}
+        steps += [line, {"usage": used}, {"sleep": REQUEST_SECONDS}]  # type: ignore[dict-item]
     turns = ["[[turn]]\nsession = 1", *map(_step, steps), "[[turn]]\nsession = 1", _step({"say": "Nothing to add."})]
     turns += ["[[turn]]\nsession = 2", _step({"write": f"ended-{number}", "text": "1\n"})]
     return "\n".join(["```tapeout-script", *turns, "```"])

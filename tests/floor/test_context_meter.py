@@ -6,10 +6,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tapeout.agents import ToolCall, Usage
+from tapeout.agents import Compacted, ToolCall, Usage
 from tapeout.base.errors import UsageError
+from tapeout.base.tokens import estimate
 from tapeout.config import parse_config
-from tapeout.floor.context.limits import ContextLimits, limits_for
+from tapeout.floor.context.limits import ContextLimits, LimitRules
 from tapeout.floor.context.meter import HANDOFF_TOKENS, ContextMeter
 from tapeout.floor.cuts import Answer, Cut, first_cut
 from tapeout.floor.lanes import lane_of
@@ -26,7 +27,7 @@ class Session(RuleBasedStateMachine):
     @initialize(limit=SHARES, ceiling=SHARES)
     def begin(self, limit: float, ceiling: float) -> None:
         self.limits = ContextLimits(min(limit, ceiling), ceiling, grace=30)
-        self.meter = ContextMeter(self.limits)
+        self.meter = ContextMeter(self.limits, 200_000)
         self.cut: Cut | None = None
         self.highest = 0.0
         self.soft_cuts = 0
@@ -44,14 +45,17 @@ class Session(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_killed())
     @rule(used=TOKENS, window=WINDOWS)
     def reports(self, used: int, window: int) -> None:
-        before = self.meter.reading
         self.take(self.meter.update(Usage(used, window), 0))
         share = used / window if window else float(used > 0)
         if share >= self.limits.limit:
             assert self.cut is not None
-        if before and before.window == window and used <= 0.5 * before.used and before.used - used >= 0.05 * window:
-            assert self.cut is not None, "it shortened its own context"
         self.highest = max(self.highest, share)
+
+    @precondition(lambda self: not self.is_killed())
+    @rule(before=TOKENS, after=TOKENS)
+    def shortens_its_own_context(self, before: int, after: int) -> None:
+        self.take(self.meter.update(Compacted(before, after), 0))
+        assert self.cut is not None
 
     @precondition(lambda self: not self.is_killed())
     @rule()
@@ -63,8 +67,10 @@ class Session(RuleBasedStateMachine):
     def is_prompted(self, words: int) -> None:
         self.take(self.meter.turn_started("word " * words, 0))
         reading = self.meter.reading
-        if self.cut is None and reading is not None:
-            assert reading.used + words <= self.limits.limit * reading.window + 1
+        used, window = (reading.used, reading.window) if reading else (0, 200_000)
+        filled = used + estimate("word " * words)
+        share = filled / window if window else float(filled > 0)
+        assert (self.cut is None) == (share < self.limits.limit)
 
     @precondition(lambda self: self.is_killed())
     @rule(limit=SHARES, ceiling=SHARES)
@@ -90,6 +96,7 @@ FILE = """
 [floor]
 context_limit = 0.5
 context_ceiling = 0.7
+model_context_limits = { "gpt-5*" = 0.2, "gpt-*" = 0.65 }
 [agents.codex]
 driver = "acp"
 command = ["codex-acp"]
@@ -107,21 +114,23 @@ kind = "test"
 
 
 @pytest.mark.parametrize(
-    ("agent", "fields", "limit"),
+    ("agent", "model", "fields", "limit"),
     [
-        ("claude", {}, 0.5),
-        ("codex", {}, 0.3),
-        ("claude", {"type": "bug"}, 0.6),
-        ("codex", {"type": "bug"}, 0.3),
-        ("claude", {"labels": ("x",)}, 0.5),
+        ("claude", "opus", {}, 0.5),
+        ("codex", "", {}, 0.3),
+        ("claude", "", {"type": "bug"}, 0.6),
+        ("codex", "", {"type": "bug"}, 0.3),
+        ("claude", "", {"labels": ("x",)}, 0.5),
+        ("claude", "gpt-5-codex", {"type": "bug"}, 0.2),
+        ("codex", "gpt-6", {}, 0.3),
     ],
 )
-def test_the_lower_of_the_limits_of_agent_and_lane_holds_else_the_floors(
-    agent: str, fields: dict[str, Any], limit: float
+def test_the_lowest_of_the_limits_of_agent_model_and_lane_holds_else_the_floors(
+    agent: str, model: str, fields: dict[str, Any], limit: float
 ) -> None:
     config = parse_config(FILE)
     _, lane = lane_of(issue(**fields), config)
-    assert limits_for(agent, lane, config) == ContextLimits(limit, 0.7, 10.0)
+    assert LimitRules(agent, lane, config).limits(model) == ContextLimits(limit, 0.7, 10.0)
 
 
 def test_a_limit_above_the_ceiling_is_refused_and_named() -> None:

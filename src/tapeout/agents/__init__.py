@@ -29,7 +29,15 @@ from tapeout.agents.errors import (
 from tapeout.agents.problems import ProviderProblem, problem_of_error, problem_of_text, problem_of_turn
 from tapeout.agents.recorder import Terminal
 from tapeout.agents.render import render
-from tapeout.agents.session import AgentSpec, Session, TurnResult, open_session, preload, session_environment
+from tapeout.agents.session import (
+    AgentSpec,
+    Session,
+    TurnResult,
+    expected_window,
+    open_session,
+    preload,
+    session_environment,
+)
 from tapeout.agents.transcript import Transcript, read_transcript
 from tapeout.agents.updates import (
     Compacted,
@@ -80,6 +88,7 @@ __all__ = [
     "Update",
     "Usage",
     "catalog",
+    "expected_window",
     "installed",
     "open_session",
     "preload",

@@ -172,11 +172,16 @@ def _meter(spec: AgentSpec) -> Meter:
     """A meter for a session with the agent."""
     own = spec.driver == "command"
     return Meter(
-        spec.window or window_of(configured_model(spec.command, spec.env) or spec.name),
+        expected_window(spec),
         fixed=spec.window is not None,
         hidden=0 if own else HIDDEN_TOKENS,  # a program of one's own need not be an agent with tools
         remembers=not own,
     )
+
+
+def expected_window(spec: AgentSpec) -> int:
+    """Tokens that the agent's context holds, so far as that is known before it says so itself."""
+    return spec.window or window_of(configured_model(spec.command, spec.env) or spec.name)
 
 
 def preload() -> None:

@@ -51,6 +51,7 @@ class Config(Model):
     @model_validator(mode="after")
     def _limits_are_below_the_ceiling(self) -> "Config":
         limits: dict[str, float | None] = {"floor.context_limit": self.floor.context_limit}
+        limits |= {f"floor.model_context_limits.{name}": one for name, one in self.floor.model_context_limits.items()}
         limits |= {f"agents.{name}.context_limit": agent.context_limit for name, agent in self.agents.items()}
         limits |= {f"lane.{name}.context_limit": lane.context_limit for name, lane in self.lane.items()}
         if problem := problem_of_limits(self.floor.context_ceiling, limits):

@@ -31,8 +31,8 @@ class LaneConfig(Model):
     that names paths."""
 
     context_limit: Share | None = None
-    """How full the context of an agent may get, in place of `floor.context_limit`. If the agent has a limit too, the
-    lower holds."""
+    """How full the context of an agent may get, in place of `floor.context_limit`. If the agent or its model has one
+    too, the lowest holds."""
 
     agents: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """Agents for the lane's issues, as in `[floor]`; by default those of the floor."""

@@ -61,6 +61,10 @@ class FloorConfig(Model):
     """How full the context window of an agent may get, as a part of it. At the limit the session hands over to a fresh
     one. 0.4 is a convention, not a finding: `tapeout context` shows what your own data says."""
 
+    model_context_limits: dict[str, Share] = Field(default_factory=dict)
+    """How full the context of a model may get, by its name, as in `{ "gpt-5*" = 0.3 }`; the first that fits counts. Of
+    the limits of the agent, its model and the lane the lowest holds; `context_limit` is for those that have none."""
+
     context_ceiling: Share = 0.6
     """How full it may get whatever happens: above it the agent is killed, and the handoff is compiled from its work.
     Agents shorten their context by themselves from about 0.8 on; it has to be well below that."""
@@ -143,7 +147,8 @@ class AgentConfig(Model):
     """ACP session mode to switch to after the session starts."""
 
     context_limit: Share | None = None
-    """How full its context may get, in place of `floor.context_limit`. If its lane has a limit too, the lower holds."""
+    """How full its context may get, in place of `floor.context_limit`. If its model or lane has a limit too, the lowest
+    holds."""
 
     window: Annotated[int, Field(ge=1000)] | None = None
     """Tokens that its context holds. By default what the agent reports, else what its model is known to hold."""

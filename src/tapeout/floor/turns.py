@@ -18,6 +18,7 @@ from tapeout.base.faults import point
 from tapeout.base.paths import StatePaths
 from tapeout.config import FloorConfig, PromptConfig
 from tapeout.floor import policy, prompting
+from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.guards import Cut, TurnFacts
@@ -53,6 +54,7 @@ class Engagement:
     supervisor: Supervisor
     meter: ContextMeter
     record: ContextRecord
+    limit_rules: LimitRules
     memory: Recorder
     chain: tuple[str, ...] = ()
     """The agents that may work on the issue, in order, where there are several."""
@@ -85,6 +87,8 @@ class Conversation:
         while True:
             rounds += 1
             on.progress.prompted(rounds)
+            on.meter.limits = on.limit_rules.limits(self._session.model)
+            on.record.limited(on.meter.limits)
             point("worker.prompted")
             begun = time.monotonic()
             result = await on.supervisor.turn(self._session, text)
@@ -108,7 +112,7 @@ class Conversation:
         whole = result is not None and result.stop_reason != "cancelled"
         change = await self._verdict_on(pulled) if pulled.changed and whole else None
         if change is not None:
-            on.record.judged(change, on.meter.reading, model=getattr(self._session, "model", ""))
+            on.record.judged(change, on.meter.reading, model=self._session.model)
         remembered = await self._remember(result, rounds, seconds, pulled, change) if whole else None
         on.supervisor.turn_ended(turn_facts(rounds, pulled, change, remembered))
         cut = on.supervisor.cut

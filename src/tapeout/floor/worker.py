@@ -31,7 +31,7 @@ from tapeout.floor import policy, prompting, sharing, vitals
 from tapeout.floor.admission import agent_chain
 from tapeout.floor.answers import Answers
 from tapeout.floor.budgets.accounts import Accounts
-from tapeout.floor.context.limits import limits_for
+from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.control import Control, what_people_said
@@ -258,10 +258,9 @@ class Worker:
                 yield session, workspace
 
     def _guards(self, spec: agents.AgentSpec) -> list[Guard]:
-        limits = limits_for(spec.name, self._lane, self._config)
-        self._meter = ContextMeter(limits)
-        self._record = ContextRecord(self._tracker, self._lease, self._attempt, limits)
-        self._record.began()
+        self._limit_rules = LimitRules(spec.name, self._lane, self._config)
+        self._meter = ContextMeter(self._limit_rules.limits(""), agents.expected_window(spec))
+        self._record = ContextRecord(self._tracker, self._lease, self._attempt)
         watched = Watched(
             self._issue,
             self._attempt,
@@ -312,6 +311,7 @@ class Worker:
             supervisor=self._supervisor,
             meter=self._meter,
             record=self._record,
+            limit_rules=self._limit_rules,
             memory=self._memory,
             chain=self._chain,
         )

@@ -1,6 +1,7 @@
 """How full the context of a session may get. Pure."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from tapeout.config import Config, LaneConfig
 
@@ -17,13 +18,23 @@ class ContextLimits:
     """Seconds that a turn which reached the limit may take to end by itself."""
 
 
-def limits_for(agent: str, lane: LaneConfig, config: Config) -> ContextLimits:
-    """The limits of a session: the lower of its agent's and its lane's limit, or the floor's if neither has one.
+@dataclass(frozen=True)
+class LimitRules:
+    """What decides how full the context of a session may get."""
 
-    Args:
-        agent: name of the agent.
-    """
-    own = config.agents[agent].context_limit if agent in config.agents else None
-    set_ones = [limit for limit in (own, lane.context_limit) if limit is not None]
-    floor = config.floor
-    return ContextLimits(min(set_ones, default=floor.context_limit), floor.context_ceiling, floor.context_grace)
+    agent: str
+    """Name of the agent."""
+    lane: LaneConfig
+    config: Config
+
+    def limits(self, model: str) -> ContextLimits:
+        """The lowest of the limits of the agent, its model and its lane, or the floor's if none has one.
+
+        Args:
+            model: empty if nobody says.
+        """
+        floor, agents = self.config.floor, self.config.agents
+        own = agents[self.agent].context_limit if self.agent in agents else None
+        by_model = (one for name, one in floor.model_context_limits.items() if model and fnmatchcase(model, name))
+        found = [limit for limit in (own, next(by_model, None), self.lane.context_limit) if limit is not None]
+        return ContextLimits(min(found, default=floor.context_limit), floor.context_ceiling, floor.context_grace)

@@ -25,24 +25,25 @@ JUDGED = ("landed", "failed")
 class ContextRecord:
     """Writes the notes of one attempt."""
 
-    def __init__(self, tracker: Tracker, lease: Lease, attempt: Attempt, limits: ContextLimits) -> None:
+    def __init__(self, tracker: Tracker, lease: Lease, attempt: Attempt) -> None:
         self._tracker = tracker
         self._lease = lease
         self._attempt = attempt
-        self._limits = limits
+        self._limits: ContextLimits | None = None
         self._is_estimated: bool | None = None
         self._verdicts: list[dict[str, Any]] = []
 
-    def began(self) -> None:
-        """The session's limits are known."""
-        self._note(CONTEXT, self._about())
+    def limited(self, limits: ContextLimits) -> None:
+        """The session's limits are known, or known better."""
+        if limits != self._limits:
+            self._limits = limits
+            self._note_limits()
 
     def update(self, update: Update) -> None:
         """The session reported something."""
-        estimated = bool(getattr(update, "estimated", False))
-        if isinstance(update, Usage) and estimated != self._is_estimated:
-            self._is_estimated = estimated
-            self._note(CONTEXT, self._about())
+        if isinstance(update, Usage) and update.estimated != self._is_estimated:
+            self._is_estimated = update.estimated
+            self._note_limits()
 
     def judged(self, change: Change, reading: Reading | None, *, model: str) -> None:
         """The gate has decided on a change.
@@ -64,8 +65,10 @@ class ContextRecord:
         self._verdicts.append(verdict)
         self._note(UTILISATION, {"agent": self._attempt.agent, "verdicts": self._verdicts})
 
-    def _about(self) -> dict[str, Any]:
-        return {"limit": self._limits.limit, "ceiling": self._limits.ceiling, "estimated": self._is_estimated}
+    def _note_limits(self) -> None:
+        if self._limits is not None:
+            about = {"limit": self._limits.limit, "ceiling": self._limits.ceiling, "estimated": self._is_estimated}
+            self._note(CONTEXT, about)
 
     def _note(self, topic: str, data: dict[str, Any]) -> None:
         with contextlib.suppress(TapeoutError):  # a lost lease is noticed elsewhere
