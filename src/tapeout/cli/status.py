@@ -100,7 +100,7 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
     if status.workers:
         rows = [
             (w.attempt, w.issue, f"{w.number}.{w.rounds}", state_text(w), duration(w.seconds),
-             context_share(w.tokens_used, w.tokens_window), f"{w.title}: {w.activity}" if w.activity else w.title)
+             context_share(w), f"{w.title}: {w.activity}" if w.activity else w.title)
             for w in status.workers[:_SHOWN]
         ]  # fmt: skip
         lines += ["", table(("attempt", "issue", "round", "state", "time", "context", "doing"), rows)]

@@ -31,7 +31,8 @@ def add_arguments(parser: Describes) -> None:
 
 def _context(arguments: argparse.Namespace) -> Result:
     from tapeout.floor.context.curve import LEAST_VERDICTS, curves
-    from tapeout.floor.context.record import UTILISATION, judged_contexts
+    from tapeout.floor.context.record import judged_contexts
+    from tapeout.floor.context.topics import UTILISATION
 
     with open_tracker() as tracker:
         found = curves(judged_contexts(tracker.noted(UTILISATION, limit=MOST_ATTEMPTS)))

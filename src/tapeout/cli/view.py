@@ -98,7 +98,7 @@ def _screen(status: "Status", events: "list[Event]") -> "RenderableType":
             Text(row.title),
             f"{row.number}.{row.rounds}",
             duration(row.seconds),
-            context_share(row.tokens_used, row.tokens_window),
+            context_share(row),
             Text(
                 f"{state_text(row)}: {row.activity}" if row.activity else state_text(row),
                 style=_STYLES.get(row.state, ""),
@@ -130,6 +130,9 @@ def state_text(row: "WorkerRow") -> str:
     return f"{row.state} for {row.waits_for}" if row.state == "waiting" and row.waits_for else row.state
 
 
-def context_share(used: int | None, window: int | None) -> str:
-    """How full an agent's context is, for people."""
-    return f"{used / window:.0%}" if used is not None and window else "-"
+def context_share(row: "WorkerRow") -> str:
+    """How full an agent's context is and may get, for people; `~` marks an estimate."""
+    limit = f"/{row.context_limit:.0%}" if row.context_limit is not None else ""
+    if row.tokens_used is None or not row.tokens_window:
+        return f"-{limit}"
+    return f"{'~' if row.tokens_estimated else ''}{row.tokens_used / row.tokens_window:.0%}{limit}"

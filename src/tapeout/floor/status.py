@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tapeout.base import processes
 from tapeout.base.paths import StatePaths
 from tapeout.floor.budgets.run import reached_now
+from tapeout.floor.context.topics import CONTEXT
 from tapeout.floor.health import State, WaitsFor, health_of
 from tapeout.floor.lock import Holder, current_floor
 from tapeout.floor.providers.pauses import Pause, read_pauses
@@ -40,6 +41,10 @@ class WorkerRow:
     """Seconds since the worker last said what it does."""
     tokens_used: int | None
     tokens_window: int | None
+    tokens_estimated: bool
+    """Whether the agent does not report how full its context is."""
+    context_limit: float | None
+    """The part of the window at which its session hands over; None before it has begun."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +120,11 @@ def read_workers(tracker: Tracker, now: float) -> tuple[WorkerRow, ...]:
         now: Unix time.
     """
     shown = tracker.activity()
-    return tuple(
-        _worker(attempt, tracker.issue(attempt.issue), shown.get(attempt.id), now)
-        for attempt in tracker.attempts(running=True)
-    )
+    return tuple(_worker(tracker, attempt, shown.get(attempt.id), now) for attempt in tracker.attempts(running=True))
 
 
-def _worker(attempt: Attempt, issue: Issue, shown: Activity | None, now: float) -> WorkerRow:
+def _worker(tracker: Tracker, attempt: Attempt, shown: Activity | None, now: float) -> WorkerRow:
+    issue, context = tracker.issue(attempt.issue), tracker.attempt_notes(attempt.id).get(CONTEXT, {})
     lives = processes.is_alive(attempt.pid, attempt.pid_started) if attempt.host == socket.gethostname() else None
     expires = issue.lease_expires if issue.lease_owner == attempt.id else None
     health = health_of(attempt, shown, process_lives=lives, lease_expires=expires, now=now)
@@ -140,6 +143,8 @@ def _worker(attempt: Attempt, issue: Issue, shown: Activity | None, now: float) 
         quiet=now - (shown.at if shown else attempt.started_at),
         tokens_used=used if used is not None else attempt.tokens_used,
         tokens_window=window if window is not None else attempt.tokens_window,
+        tokens_estimated=context.get("estimated") is True,
+        context_limit=context.get("limit"),
     )
 
 

@@ -9,14 +9,9 @@ from tapeout.base.errors import TapeoutError
 from tapeout.floor.context.curve import JudgedContext
 from tapeout.floor.context.limits import ContextLimits
 from tapeout.floor.context.meter import Reading
+from tapeout.floor.context.topics import CONTEXT, UTILISATION
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, AttemptNote, Change, Lease
-
-CONTEXT = "context"
-"""Topic of the note about how full the context may get, and whether what is known of it is an estimate."""
-
-UTILISATION = "utilisation"
-"""Topic of the note about how full the context was when each change was handed in."""
 
 JUDGED = ("landed", "failed")
 """States of a change on which the gate has spoken. A conflict says nothing of the work."""

@@ -19,7 +19,7 @@ from tapeout.base.faults import point
 from tapeout.base.ids import new_id
 from tapeout.base.paths import StatePaths
 from tapeout.config import Config, LaneConfig
-from tapeout.floor.context.limits import limits_for
+from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.planning.prompts import PLAN_FILE, mending_prompt
 from tapeout.floor.planning.proposal import MOST_BYTES
@@ -140,8 +140,9 @@ def _refuse_if_over(
 
 
 def _supervisor(request: PlanRequest) -> Supervisor:
-    limits = limits_for(request.agent, LaneConfig(), request.config)
-    return Supervisor([ContextMeter(limits)], note=lambda _: None)
+    spec = agents.resolve(request.agent, request.config)
+    limits = LimitRules(request.agent, LaneConfig(), request.config).limits("")
+    return Supervisor([ContextMeter(limits, agents.expected_window(spec))], note=lambda _: None)
 
 
 @contextlib.asynccontextmanager
