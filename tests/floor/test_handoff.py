@@ -125,7 +125,7 @@ def test_what_ends_a_session_and_what_does_not(limited: Workbench) -> None:
         "compacted": (
             script(d, turn(step(append="d", text="2"))),
             ["handoff", "landed"],
-            "from 70,000 tokens to 20,000",
+            "from 70,000 to 20,000",
         ),
         "full at once": (script(turn(FULL, step(hang=True))), ["handoff"], "45%"),
         "never moves": (script(turn(step(run="true"), FULL, step(hang=True)), talks), ["handoff", "handoff"], "45%"),

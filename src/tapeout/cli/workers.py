@@ -44,7 +44,7 @@ def _text(rows: tuple[WorkerRow, ...]) -> str:
             row.issue,
             row.agent,
             state_text(row),
-            context_share(row.tokens_used, row.tokens_window),
+            context_share(row),
             duration(row.seconds),
             duration(row.quiet),
             row.activity or row.title,
