@@ -55,7 +55,9 @@ def test_two_failing_sessions_end_with_a_report_for_a_person(bench: Workbench) -
     shown = bench.issue(issue)
     assert shown["status"] == "open"
     assert "2 sessions failed" in shown["needs_person"]
-    assert [(a["outcome"], a["rounds"]) for a in shown["attempts"]] == [("failed", 3), ("failed", 3)]
+    first, second = shown["attempts"]
+    assert (first["outcome"], second["outcome"]) == ("failed", "failed")
+    assert second["rounds"] < first["rounds"] <= 3, "the second did what the first had done: it was cut for that"
     assert "Given up" in shown["comments"][-1]["text"]
     assert bench.landings() == {}
     assert bench.data("ready") == []
@@ -69,7 +71,8 @@ def test_done_without_a_change_lands_nothing(bench: Workbench) -> None:
 
     bench.up()
 
-    assert bench.issue(issue)["needs_person"].endswith("the turn ended without a change")
+    assert "3 prompts in a row" in bench.issue(issue)["needs_person"]
+    assert bench.issue(issue)["needs_person"].endswith("changed nothing in the work tree")
     assert bench.landings() == {}
 
 
