@@ -17,11 +17,11 @@ from tapeout.floor.guards import Quiet
 from tapeout.floor.health import State
 
 BUSY_SHARE = 0.01
-"""Share of a processor core that a process tree at work uses at least: agents that only wait for an answer were seen
-below 0.003 (timers of Node and Python), and the quietest build or test run above 0.05."""
+"""Share of a processor core that a process tree at work uses at least. Chosen, not measured for every agent: one that
+only waits for an answer uses next to nothing, its timers included; a build or test run keeps a core busy."""
 
 LOOKS = 4
-"""How often the machine is looked at within `stall_after`: looking costs about a millisecond."""
+"""How often the machine is looked at within `stall_after`."""
 
 
 @dataclass(frozen=True)
