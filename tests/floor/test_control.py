@@ -1,6 +1,7 @@
 """People tell workers something: nudge, pause, resume, kill, hand over; with and without a running floor."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -262,3 +263,35 @@ def test_a_long_quiet_tool_is_not_stalled(bench: Workbench) -> None:
     assert bench.landings() == {issue: 1}
     assert len(bench.issue(issue)["attempts"]) == 1
     assert "cancelled" not in bench.run("logs", bench.issue(issue)["attempts"][0]["id"]).stdout
+
+
+def test_workers_killed_in_any_state_are_replaced_once_and_leave_nothing(bench: Workbench) -> None:
+    """While an agent's tool runs, while it is paused, while it waits for a permission."""
+    bench.commit({"tapeout.toml": ASKING.replace("ANSWER", "100s")})
+    tool = step(run="touch half; sleep 600")
+    firsts = {"working": (tool,), "paused": (tool,), "waiting": (step(ask="May I?"),)}
+    issues = {
+        state: bench.new(state, script(turn(*first, session=1), turn(step(write=state, text="1"), step(commit="F"))))
+        for state, first in firsts.items()
+    }
+    floor = bench.start("up", "--until-idle")
+    with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
+
+        def states() -> dict[str, str]:
+            shown = tracker.activity()
+            found = {one.issue: shown[one.id] for one in tracker.attempts(running=True) if one.id in shown}
+            return {issue: f"{one.state} {one.text}" for issue, one in found.items()}
+
+        wait_for(bell, lambda: states().get(issues["paused"], "").startswith("working touch"))
+        bench.data("pause", issues["paused"])
+        reached = {"working": "working touch", "paused": "paused", "waiting": "waiting"}
+        wait_for(bell, lambda: all(states().get(issues[one], "").startswith(reached[one]) for one in issues))
+        killed = tracker.attempts(running=True)
+        trees = [one for attempt in killed for one in psutil.Process(attempt.pid).children(recursive=True)]
+        for attempt in killed:
+            os.kill(attempt.pid, signal.SIGKILL)
+    assert floor.wait(100) == 0
+    assert bench.landings() == dict.fromkeys(issues.values(), 1)
+    for issue in issues.values():
+        assert [one["outcome"] for one in bench.issue(issue)["attempts"]] == ["interrupted", "landed"]
+    assert [one for one in trees if one.is_running()] == []
