@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tapeout.agents import AgentError, AgentSpec, Notice, Prompt, Spent, Text, TurnEnded, Usage
 from tapeout.agents.command import command_line
+from tapeout.agents.session import ANSWER_TAIL
 
 from .conftest import Bench, relaxed
 
@@ -60,7 +61,7 @@ async def test_failure_ends_the_turn_with_the_tail_of_the_output(bench: Bench, e
         result = await session.prompt("")
     assert result.stop_reason == "error"
     assert result.text.endswith("99999\n100000\noops\n")
-    assert len(result.text) == 4096
+    assert len(result.text) == ANSWER_TAIL
     assert bench.of(Notice) == [Notice(how)]
 
 

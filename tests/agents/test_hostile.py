@@ -22,6 +22,7 @@ from tapeout.agents import (
     TurnEnded,
     Update,
 )
+from tapeout.agents.session import ANSWER_TAIL
 from tapeout.base.errors import Conflict, EnvironmentProblem
 
 from .conftest import Bench
@@ -241,14 +242,14 @@ async def test_an_error_of_the_listener_reaches_the_caller(bench: Bench) -> None
 
 
 async def test_updates_keep_their_order_and_come_before_the_answer(bench: Bench) -> None:
-    prompt = "for i in range(2000): say(f'{i} ')\nsend(id=number, result={'stopReason': 'end_turn'})"
+    prompt = "for i in range(5000): say(f'{i} ')\nsend(id=number, result={'stopReason': 'end_turn'})"
     heard: list[str] = []
     bench.listeners.append(lambda update: heard.append(update.text) if isinstance(update, Text) else None)
     async with bench.open(bench.program(agent(prompt))) as session:
         result = await session.prompt("Count.")
-        assert result.text.endswith("1998 1999 ")
-        assert len(result.text) == 4096
-    assert heard[:2000] == [f"{i} " for i in range(2000)]
+        assert result.text.endswith("4998 4999 ")
+        assert len(result.text) == ANSWER_TAIL
+    assert heard[:5000] == [f"{i} " for i in range(5000)]
 
 
 # Asking

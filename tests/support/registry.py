@@ -18,6 +18,14 @@ class InstallError(Exception):
     """Something could not be had from a registry; the message is one line."""
 
 
+class NoSuchPackage(InstallError):
+    """The registry has no such package for this machine."""
+
+
+_MISSING = ("No matching distribution found", "E404", "ETARGET", "notsup", "EBADPLATFORM")
+"""How package managers say that."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One installation into `folder` at a time, also across processes; makes the folder."""
@@ -37,7 +45,8 @@ def run(command: Sequence[str], what: str, environment: Mapping[str, str] = os.e
     if done.returncode != 0:
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         detail = "; ".join(lines[:3]) or "no output"
-        raise InstallError(f"{what} failed with exit code {done.returncode}: {detail}")
+        kind = NoSuchPackage if any(word in done.stderr for word in _MISSING) else InstallError
+        raise kind(f"{what} failed with exit code {done.returncode}: {detail}")
 
 
 def source_distribution(name: str, version: str, sha256: str, cache: Path = CACHE) -> Path:

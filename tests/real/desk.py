@@ -1,0 +1,92 @@
+"""A place for a real agent to work in: a repository, a home, a scripted model, and what is heard of its sessions."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psutil
+
+from tapeout import agents
+from tapeout.base.processes import become_subreaper, end_descendants
+from tapeout.config import AgentConfig, CheckConfig, Config
+from tests.real.kits import Kit
+from tests.real.library import git
+from tests.support.model_server import ModelServer
+
+
+class Screen:
+    """A terminal recording that nobody watches."""
+
+    def write(self, data: bytes) -> None:
+        """Forget it."""
+
+    def line(self, text: str) -> None:
+        """Forget it."""
+
+
+class Desk:
+    """The agent as a user's configuration names it, in an empty repository."""
+
+    def __init__(self, folder: Path, kit: Kit, command: tuple[str, ...], server: ModelServer) -> None:
+        self.code = folder / "code"
+        self.code.mkdir(parents=True)
+        git(self.code, "init", "--quiet")
+        git(self.code, "commit", "--quiet", "--allow-empty", "--message=Start")
+        (folder / "tmp").mkdir()
+        self._env = {"PATH": os.environ["PATH"], "TERM": "dumb", "TMPDIR": str(folder / "tmp")}
+        self._kit = kit
+        self._command = command
+        self._variables: Mapping[str, str] = kit.environment(folder / "home", server.url)
+        self._transcript = folder / "transcript.jsonl"
+        self.updates: list[agents.Update] = []
+        self.listeners: list[Callable[[agents.Update], None]] = []
+        become_subreaper()
+        self._before = {child.pid for child in psutil.Process().children(recursive=True)}
+
+    def open(self, *, mode: str | None = None, **options: Any) -> AbstractAsyncContextManager[agents.Session]:
+        """A session in the repository."""
+        own = AgentConfig(command=self._command, env=dict(self._variables), mode=mode)
+        check = (CheckConfig(name="none", run="true"),)
+        spec = agents.resolve(self._kit.agent, Config(agents={self._kit.agent: own}, check=check))
+        return agents.open_session(
+            spec,
+            cwd=str(self.code),
+            env=self._env,
+            on_update=self._hear,
+            transcript=agents.Transcript(str(self._transcript)),
+            terminal=Screen(),
+            **options,
+        )
+
+    async def kill(self) -> None:
+        """SIGKILL to the agent's process, and to nothing that it started."""
+        for child in psutil.Process().children():
+            if child.pid not in self._before:
+                child.kill()
+        await anyio.lowlevel.checkpoint()
+
+    def reap(self) -> None:
+        """End what agents left running, as a worker does."""
+        end_descendants(grace=0, keep=self._before)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Updates of one kind."""
+        return [update for update in self.updates if isinstance(update, kind)]
+
+    @property
+    def log(self) -> list[str]:
+        """Subjects of the commits, oldest first."""
+        return git(self.code, "log", "--reverse", "--format=%s").splitlines()
+
+    def _hear(self, update: agents.Update) -> None:
+        self.updates.append(update)
+        for listener in self.listeners:
+            listener(update)
+
+
+def commit(word: str) -> str:
+    """A command that changes a file and commits it."""
+    return f"echo {word} >> words && git add words && git commit --quiet --message {word}"
