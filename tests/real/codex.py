@@ -14,7 +14,7 @@ _CONFIG = """\
 model = "scripted"
 model_provider = "scripted"
 model_context_window = {window}
-approval_policy = "never"
+approval_policy = "{approval}"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
 
@@ -38,15 +38,17 @@ email = codex@example.invalid
 """
 
 
-def codex_environment(home: Path, url: str) -> dict[str, str]:
+def codex_environment(home: Path, url: str, approval: str = "never") -> dict[str, str]:
     """Make `home` a home folder for codex with the model at `url`; the variables that point codex to it.
+
+    `approval` is codex's policy for asking before it runs a command.
 
     Any number of codex processes may share one home. It must not lie in their temporary folder (`TMPDIR`): codex
     refuses to keep its helper programs there.
     """
     codex_home = home / ".codex"
     codex_home.mkdir(parents=True, exist_ok=True)
-    config = _CONFIG.format(window=CONTEXT_WINDOW, url=url, key=_KEY_VARIABLE)
+    config = _CONFIG.format(window=CONTEXT_WINDOW, url=url, key=_KEY_VARIABLE, approval=approval)
     (codex_home / "config.toml").write_text(config, encoding="utf-8")
     (home / ".gitconfig").write_text(_GIT_CONFIG, encoding="utf-8")
     return {

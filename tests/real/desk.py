@@ -12,9 +12,7 @@ import psutil
 from tapeout import agents
 from tapeout.base.processes import become_subreaper, end_descendants
 from tapeout.config import AgentConfig, CheckConfig, Config
-from tests.real.kits import Kit
 from tests.real.library import git
-from tests.support.model_server import ModelServer
 
 
 class Screen:
@@ -30,16 +28,22 @@ class Screen:
 class Desk:
     """The agent as a user's configuration names it, in an empty repository."""
 
-    def __init__(self, folder: Path, kit: Kit, command: tuple[str, ...], server: ModelServer) -> None:
+    def __init__(self, folder: Path, agent: str, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        """
+        Args:
+            folder: to be made.
+            agent: its name in Tapeout's catalog.
+            command: how to call its program.
+            environment: the variables that point it to its home and its model.
+        """
         self.code = folder / "code"
         self.code.mkdir(parents=True)
         git(self.code, "init", "--quiet")
         git(self.code, "commit", "--quiet", "--allow-empty", "--message=Start")
         (folder / "tmp").mkdir()
         self._env = {"PATH": os.environ["PATH"], "TERM": "dumb", "TMPDIR": str(folder / "tmp")}
-        self._kit = kit
-        self._command = command
-        self._variables: Mapping[str, str] = kit.environment(folder / "home", server.url)
+        self._agent = agent
+        self._config = AgentConfig(command=command, env=dict(environment))
         self._transcript = folder / "transcript.jsonl"
         self.updates: list[agents.Update] = []
         self.listeners: list[Callable[[agents.Update], None]] = []
@@ -48,9 +52,9 @@ class Desk:
 
     def open(self, *, mode: str | None = None, **options: Any) -> AbstractAsyncContextManager[agents.Session]:
         """A session in the repository."""
-        own = AgentConfig(command=self._command, env=dict(self._variables), mode=mode)
+        own = self._config.model_copy(update={"mode": mode})
         check = (CheckConfig(name="none", run="true"),)
-        spec = agents.resolve(self._kit.agent, Config(agents={self._kit.agent: own}, check=check))
+        spec = agents.resolve(self._agent, Config(agents={self._agent: own}, check=check))
         return agents.open_session(
             spec,
             cwd=str(self.code),
@@ -60,6 +64,11 @@ class Desk:
             terminal=Screen(),
             **options,
         )
+
+    async def play(self, *prompts: str) -> list[agents.TurnResult]:
+        """One session with these prompts."""
+        async with self.open() as session:
+            return [await session.prompt(prompt) for prompt in prompts]
 
     async def kill(self) -> None:
         """SIGKILL to the agent's process, and to nothing that it started."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.real.codex import codex_environment
@@ -46,8 +47,10 @@ class Kit:
     """Makes a folder its home with the model at a URL, and gives the variables that point to it."""
     window: int | None
     """Tokens of its context, by its own report; None if it reports none."""
+    asking_environment: Callable[[Path, str], Mapping[str, str]] | None = None
+    """As `environment`, so that it asks before it runs a command; None if it cannot ask."""
     asking_mode: str | None = None
-    """The session mode in which it asks before it runs a command; None if it cannot ask."""
+    """The session mode in which it does."""
     hides_errors: bool = False
     """Whether it reports errors of the model's API as a normal end of its turn."""
     accounts: bool = True
@@ -77,10 +80,12 @@ def vibe_environment(home: Path, url: str) -> dict[str, str]:
 
 
 KITS = {
-    "codex-acp": Kit("codex", codex_environment, 190_000, asking_mode="read-only", accounts=False),
+    "codex-acp": Kit(
+        "codex", codex_environment, 190_000, partial(codex_environment, approval="untrusted"), accounts=False
+    ),
     "codex-acp-2": Kit("codex", codex_environment, 190_000, hides_errors=True),
-    "claude-agent-acp": Kit("claude", claude_environment, 1_000_000, asking_mode="default"),
-    "vibe-acp": Kit("vibe", vibe_environment, 200_000, asking_mode="default"),
+    "claude-agent-acp": Kit("claude", claude_environment, 1_000_000, claude_environment),
+    "vibe-acp": Kit("vibe", vibe_environment, 200_000, vibe_environment, asking_mode="default"),
     "claude": Kit("claude-headless", claude_environment, 1_000_000),
     "codex": Kit("codex-headless", codex_environment, None),
 }

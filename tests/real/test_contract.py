@@ -3,8 +3,9 @@ goes wrong at its provider is told apart.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,8 +21,9 @@ from tests.support.registry import NoSuchPackage
 pytestmark = [pytest.mark.real_agent, pytest.mark.anyio, pytest.mark.timeout(600)]
 
 NAMES = list(KITS)
-ASKING = [name for name, kit in KITS.items() if kit.asking_mode]
+ASKING = [name for name, kit in KITS.items() if kit.asking_environment]
 
+Step = Mapping[str, Any]
 HANG = "touch {flag}; sleep 600"
 
 
@@ -36,12 +38,16 @@ def kit(name: str) -> Kit:
 
 
 @pytest.fixture
-def desk(name: str, kit: Kit, tmp_path: Path, model_server: ModelServer) -> Iterator[Desk]:
+def desk(
+    name: str, kit: Kit, tmp_path: Path, model_server: ModelServer, request: pytest.FixtureRequest
+) -> Iterator[Desk]:
     try:
         command = AGENTS[name]()
     except NoSuchPackage as error:
         pytest.skip(str(error))
-    desk = Desk(tmp_path / "desk", kit, command, model_server)
+    prepare = kit.asking_environment if "decision" in request.fixturenames else kit.environment
+    assert prepare is not None
+    desk = Desk(tmp_path / "desk", kit.agent, command, prepare(tmp_path / "home", model_server.url))
     yield desk
     desk.reap()
 
@@ -49,7 +55,7 @@ def desk(name: str, kit: Kit, tmp_path: Path, model_server: ModelServer) -> Iter
 @pytest.mark.parametrize("name", NAMES)
 async def test_it_works_and_tells_how_full_its_context_is(desk: Desk, kit: Kit) -> None:
     limit = 0.4 * (kit.window or 200_000)
-    turns = [
+    turns: list[list[Step]] = [
         [{"run": commit("one")}, {"usage": {"input": 30_000, "output": 1_000}}, {"say": "That is one."}],
         [{"run": commit("two")}, {"usage": {"input": int(limit) + 1, "output": 100}}, {"say": "That is two."}],
     ]
@@ -63,7 +69,7 @@ async def test_it_works_and_tells_how_full_its_context_is(desk: Desk, kit: Kit) 
     assert ("That is one." in first.text, "That is two." in second.text) == (True, True)
     assert first.usage is not None
     assert second.usage is not None
-    assert not desk.of(agents.Permission)
+    assert all(permission.decision == "allow_always" for permission in desk.of(agents.Permission))
     assert any(call.status == "completed" and "git commit" in call.title for call in desk.of(agents.ToolCall))
     spent = desk.of(agents.Spent)[-1]
     assert spent.input_tokens >= 30_000
@@ -71,7 +77,8 @@ async def test_it_works_and_tells_how_full_its_context_is(desk: Desk, kit: Kit) 
     if kit.window is None:
         assert second.usage.estimated
         return
-    assert (first.usage.used, first.usage.size, first.usage.estimated) == (31_000, kit.window, False)
+    assert 30_000 <= first.usage.used <= 31_000  # some do not count the last answer
+    assert (first.usage.size, first.usage.estimated) == (kit.window, False)
     assert second.usage.used > limit
 
 
@@ -101,7 +108,7 @@ async def test_it_is_cancelled_then_killed_and_goes_on(desk: Desk, model_server:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_what_fails_at_its_provider_is_told_apart(desk: Desk, kit: Kit) -> None:
-    failures = {
+    failures: dict[str, Step] = {
         "usage-limit": {"status": 429, "retry_after": 1, "body": "Usage limit reached. Try again in 20 minutes."},
         "overloaded": {"status": 500, "body": "Internal server error"},
         "network": {"cut": True},
@@ -141,9 +148,13 @@ async def test_it_asks_and_takes_the_answer(desk: Desk, kit: Kit, decision: agen
 
 async def _when(flag: Path, act: Callable[[], Awaitable[None]]) -> None:
     """Do something when the agent's command has made a file."""
-    while not flag.exists():
-        await anyio.sleep(0.05)
+    await anyio.to_thread.run_sync(_wait_for, flag)
     await act()
+
+
+def _wait_for(flag: Path) -> None:
+    while not flag.exists():
+        time.sleep(0.05)
 
 
 async def _error(turn: Awaitable[agents.TurnResult]) -> agents.AgentError:

@@ -16,7 +16,8 @@ Event = tuple[str, Any]
 
 _INJECTED = re.compile(
     r"\s*(?:<(?:environment_context|user_instructions|turn_aborted|skill|subagent_notification|user_shell_command"
-    r"|goal_context|system-reminder|local-command-\w+|command-name)\b|# AGENTS\.md instructions)"
+    r"|goal_context|system-reminder|local-command-\w+|command-name)\b|# AGENTS\.md instructions"
+    r"|\[Request interrupted by user)"
 )
 """How texts begin that agents put into the user's mouth: they are no prompts."""
 
@@ -272,7 +273,7 @@ def _messages_conversation(body: Body) -> Conversation:
         results = [] if isinstance(content, str) else [p for p in content if p.get("type") == "tool_result"]
         for part in results:
             reader.result(part["tool_use_id"], part.get("content"))
-        if message.get("role") == "user" and not results:
+        if message.get("role") == "user":  # an interrupted turn's result and the next prompt come in one message
             reader.prompt(_text(content))
     return reader.conversation()
 

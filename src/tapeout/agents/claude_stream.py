@@ -1,8 +1,9 @@
 """Claude Code without a terminal: `claude -p --output-format stream-json`, as updates. Pure.
 
-Measured with 2.1.318: `result.usage` is of the turn, `total_cost_usd` of the session; the window stands in `modelUsage`
-at the end of a turn, so the first turn's reports go by the table in `windows.py`. A tool that was not allowed leaves
-the exit code at 0 and stands in `permission_denials`.
+Measured with 2.1.318: an answer's usage is that of its beginning, so its own tokens are counted from the next request
+on; `result.usage` is of the turn, `total_cost_usd` of the session; the window stands in `modelUsage` at the end of a
+turn, so the first turn's reports go by the table in `windows.py`. A tool that was not allowed leaves the exit code at 0
+and stands in `permission_denials`.
 """
 
 import uuid
