@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 
-from tapeout.agents import AgentDied, CannotResume, Failure, Prompt, Session, Text, TurnEnded, Usage
+from tapeout.agents import (
+    AgentDied,
+    CannotResume,
+    Failure,
+    Prompt,
+    Session,
+    Text,
+    TurnEnded,
+    Usage,
+    lasting_session,
+)
+from tapeout.agents.lasting import GO_ON, LIVES
 
 from .conftest import Bench
 from .test_hostile import PRELUDE
@@ -94,3 +105,48 @@ async def test_an_agent_that_cannot_is_not_asked(bench: Bench) -> None:
     with pytest.raises(CannotResume, match="cannot go on with an earlier session"):
         async with bench.open(remembering(bench, {}), resume=before.id):
             pytest.fail("it went on")
+
+
+def lasting(bench: Bench, can: dict[str, Any], reaped: list[str]) -> Any:
+    async def reap() -> None:
+        reaped.append("reaped")
+
+    spec = remembering(bench, can)
+    return lasting_session(lambda resume: bench.open(spec, resume=resume), reap=reap)
+
+
+async def test_a_lasting_session_survives_the_death_of_its_process(bench: Bench) -> None:
+    reaped: list[str] = []
+    async with lasting(bench, RESUMES, reaped) as session:
+        result = await session.prompt("die")
+        assert result.text == f"you said die, {GO_ON}"
+        assert (await session.prompt("two")).text == f"you said die, {GO_ON}, two"
+    assert reaped == ["reaped"]
+
+
+async def test_who_cannot_go_on_has_died(bench: Bench) -> None:
+    reaped: list[str] = []
+    async with lasting(bench, {}, reaped) as session:
+        with pytest.raises(AgentDied, match="SIGKILL"):
+            await session.prompt("die")
+    assert reaped == []
+
+
+async def test_a_process_that_dies_again_and_again_is_given_up(bench: Bench) -> None:
+    reaped: list[str] = []
+    async with lasting(bench, RESUMES, reaped) as session:
+        for _ in range(LIVES - 1):
+            await session.prompt("die")
+        with pytest.raises(AgentDied, match="SIGKILL"):
+            await session.prompt("die")
+    assert reaped == ["reaped"] * (LIVES - 1)
+
+
+async def test_a_session_that_was_closed_stays_closed(bench: Bench) -> None:
+    reaped: list[str] = []
+    async with lasting(bench, RESUMES, reaped) as session:
+        await session.prompt("one")
+        await session.close()
+        with pytest.raises(AgentDied):
+            await session.prompt("two")
+    assert reaped == []

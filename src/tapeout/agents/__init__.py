@@ -26,6 +26,8 @@ from tapeout.agents.errors import (
     AgentTimeout,
     CannotResume,
 )
+from tapeout.agents.lasting import lasting_session
+from tapeout.agents.meter import Meter
 from tapeout.agents.problems import ProviderProblem, problem_of_error, problem_of_text, problem_of_turn
 from tapeout.agents.recorder import Terminal
 from tapeout.agents.render import render
@@ -69,6 +71,7 @@ __all__ = [
     "Decision",
     "Entry",
     "Failure",
+    "Meter",
     "Notice",
     "OnPermission",
     "Permission",
@@ -90,6 +93,7 @@ __all__ = [
     "catalog",
     "expected_window",
     "installed",
+    "lasting_session",
     "open_session",
     "preload",
     "problem_of_error",

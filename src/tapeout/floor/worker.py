@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -39,7 +39,7 @@ from tapeout.floor.cuts import Tell
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
 from tapeout.floor.handoff import leave_handoff
-from tapeout.floor.isolation import Site, in_layers, isolated, problem_of
+from tapeout.floor.isolation import Room, Site, in_layers, isolated, problem_of
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.liveness import Liveness
 from tapeout.floor.memory.recorder import Recorder
@@ -241,21 +241,39 @@ class Worker:
                     cut=self._supervisor.take,
                     stop=self._tracker.stop_queue,
                 ) as room,
-                agents.open_session(
-                    room.spec,
-                    confinement=room.confinement,
-                    cwd=workspace.code,
-                    env=env,
-                    on_update=self._supervisor.update,
-                    transcript=transcript,
-                    terminal=recording,
-                    permissions=self._limits.permissions,
-                    on_permission=self._answers.decide,
-                    park_seconds=self._limits.answer_timeout,
-                    start_timeout=self._limits.start_timeout,
+                agents.lasting_session(
+                    partial(self._open, room, workspace.code, env, transcript, recording, agents.meter_for(spec)),
+                    reap=_end_descendants,
                 ) as session,
             ):
                 yield session, workspace
+
+    def _open(
+        self,
+        room: Room,
+        code: str,
+        env: Mapping[str, str],
+        transcript: agents.Transcript,
+        recording: workspaces.Recorder,
+        meter: agents.Meter,
+        resume: str | None,
+    ) -> contextlib.AbstractAsyncContextManager[agents.Session]:
+        """The agent's session, or with `resume` the same in a new process of it."""
+        return agents.open_session(
+            room.spec,
+            confinement=room.confinement,
+            cwd=code,
+            env=env,
+            on_update=self._supervisor.update,
+            transcript=transcript,
+            terminal=recording,
+            permissions=self._limits.permissions,
+            on_permission=self._answers.decide,
+            park_seconds=self._limits.answer_timeout,
+            start_timeout=self._limits.start_timeout,
+            resume=resume,
+            meter=meter,
+        )
 
     def _guards(self, spec: agents.AgentSpec) -> list[Guard]:
         self._limit_rules = LimitRules(spec.name, self._lane, self._config)
@@ -350,6 +368,10 @@ class Worker:
         self._tracker.end_attempt(
             self._lease, self._id, decision.outcome, decision.detail, head=head, give_up=decision.give_up
         )
+
+
+async def _end_descendants() -> None:
+    await anyio.to_thread.run_sync(processes.end_descendants)
 
 
 def _one_line(error: Exception) -> str:
