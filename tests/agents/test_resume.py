@@ -10,10 +10,12 @@ from tapeout.agents import (
     Failure,
     Prompt,
     Session,
+    Spent,
     Text,
     TurnEnded,
     Usage,
     lasting_session,
+    meter_for,
 )
 from tapeout.agents.lasting import GO_ON, LIVES
 
@@ -112,7 +114,8 @@ def lasting(bench: Bench, can: dict[str, Any], reaped: list[str]) -> Any:
         reaped.append("reaped")
 
     spec = remembering(bench, can)
-    return lasting_session(lambda resume: bench.open(spec, resume=resume), reap=reap)
+    meter = meter_for(spec)
+    return lasting_session(lambda resume: bench.open(spec, resume=resume, meter=meter), reap=reap)
 
 
 async def test_a_lasting_session_survives_the_death_of_its_process(bench: Bench) -> None:
@@ -122,6 +125,8 @@ async def test_a_lasting_session_survives_the_death_of_its_process(bench: Bench)
         assert result.text == f"you said die, {GO_ON}"
         assert (await session.prompt("two")).text == f"you said die, {GO_ON}, two"
     assert reaped == ["reaped"]
+    spent = [update.input_tokens for update in bench.of(Spent)]
+    assert spent == sorted(spent), "a death must not set budgets back"
 
 
 async def test_who_cannot_go_on_has_died(bench: Bench) -> None:

@@ -59,7 +59,9 @@ class Meter:
         self._answering = True
 
     def replayed(self, update: Update | None, characters: int = 0) -> None:
-        """Something that was in the context before, or so many characters of it."""
+        """Something that was in the context before, or so many characters of it, unless it was counted then."""
+        if self._answering or self._earlier.input_tokens:
+            return
         self._characters += characters + (_characters(update) if update is not None else 0)
 
     def read(self, update: Update) -> list[Update]:

@@ -118,6 +118,7 @@ def open_session(
     resume: str | None = None,
     on_permission: OnPermission | None = None,
     park_seconds: float = PARK_SECONDS,
+    meter: Meter | None = None,
 ) -> AbstractAsyncContextManager[Session]:
     """Start an agent in the folder `cwd`; leaving the context ends its process.
 
@@ -126,7 +127,8 @@ def open_session(
 
     `resume` is the `Session.id` of an earlier session whose process has ended, in the same folder with the same home:
     the agent goes on with what it knew. What it replays of it is neither recorded nor counted. With `permissions`
-    "ask" a request waits for `on_permission`, at most `park_seconds`, and is then denied.
+    "ask" a request waits for `on_permission`, at most `park_seconds`, and is then denied. `meter` is that of the
+    earlier session, for figures that go on: by default they begin at nothing.
 
     Raises:
         CannotResume: the agent cannot go on with that session; one without `resume` may do.
@@ -135,7 +137,7 @@ def open_session(
         AgentError: it could not start a session; see `tapeout.agents.errors`.
     """
     environment = session_environment(spec, env)
-    recorder = Recorder(on_update, transcript, terminal, _meter(spec))
+    recorder = Recorder(on_update, transcript, terminal, meter or meter_for(spec))
     if spec.driver == "command":
         from tapeout.agents.command import command_session
 
@@ -168,8 +170,8 @@ def open_session(
     )
 
 
-def _meter(spec: AgentSpec) -> Meter:
-    """A meter for a session with the agent."""
+def meter_for(spec: AgentSpec) -> Meter:
+    """The meter of a session with the agent."""
     own = spec.driver == "command"
     return Meter(
         expected_window(spec),
