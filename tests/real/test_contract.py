@@ -138,7 +138,7 @@ async def test_it_asks_and_takes_the_answer(desk: Desk, kit: Kit, decision: agen
         asked.append(question)
         return decision
 
-    async with desk.open(mode=kit.asking_mode, permissions="park", on_permission=answer) as session:
+    async with desk.open(mode=kit.asking_mode, permissions="ask", on_permission=answer) as session:
         await session.prompt(render_script([{"run": commit("one")}, {"say": "So be it."}]))
     assert asked
     assert "git commit" in asked[0].title
