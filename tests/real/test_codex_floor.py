@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tapeout.agents.lasting import GO_ON
 from tests.real.codex import FULL_ACCESS, codex_environment
 from tests.real.issues import ISSUES, issue_file, meeting
 from tests.real.library import SUITE, configuration, git, make_repository
@@ -88,7 +89,9 @@ def test_a_killed_floor_and_killed_agents_lose_nothing(
     issues = shell.issues()
     assert len(issues) == len(drafts)
     _all_landed_with_evidence(issues, shell, repository)
-    assert any(attempt["outcome"] == "interrupted" for issue in issues for attempt in issue["attempts"])
+    # The floor was killed, not the workers: each started its agent again, which went on where it had been.
+    assert [[attempt["outcome"] for attempt in issue["attempts"]] for issue in issues] == [["landed"]] * len(issues)
+    assert sum(_times_taken_up(shell, attempt["id"]) for issue in issues for attempt in issue["attempts"]) >= 1
     assert shell.processes() == []
 
 
@@ -113,6 +116,11 @@ def _all_landed_with_evidence(issues: list[dict[str, Any]], shell: Shell, reposi
     assert git(repository, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     done = subprocess.run(SUITE, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def _times_taken_up(shell: Shell, attempt: str) -> int:
+    """How often the agent of an attempt was told that its process had been killed."""
+    return shell.tapeout("logs", attempt).count(GO_ON[:40])
 
 
 def _program(process: psutil.Process) -> str | None:
