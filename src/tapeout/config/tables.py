@@ -50,8 +50,9 @@ class FloorConfig(Model):
     (arXiv 2604.10508)."""
 
     sessions: Annotated[int, Field(ge=1, le=10)] = 2
-    """How many sessions may fail before a person is asked. A fresh start restores what a long session lost
-    (arXiv 2506.18403)."""
+    """How many sessions may fail before a person is asked; of each agent, where a chain of agents may work on the
+    issue. A fresh start restores what a long session lost (arXiv 2506.18403). An agent that went in circles in two of
+    them has no more."""
 
     interruptions: Annotated[int, Field(ge=1, le=20)] = 3
     """How many attempts may end through no fault of the work (a killed agent, a merge conflict) before a person is
