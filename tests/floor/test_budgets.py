@@ -126,7 +126,7 @@ def test_what_follows_a_budget_depends_on_whose_it_is() -> None:
     assert after_budgets(failed, None, past, Spend(tokens=300), issue, 2) == failed
     assert "1,000 tokens" in (after_budgets(failed, None, past, Spend(tokens=400), issue, 2).give_up or "")
     over = reached(Budget("attempt", tokens=10), Spend(tokens=10))
-    ended = EndAttempt("over-budget", "x", give_up="the policy says so")
+    ended = EndAttempt("over-budget", "x")
     assert after_budgets(ended, over, past, NOTHING, issue, 2).give_up is None
     again = Past(past.issue, NOTHING, NOTHING, over=1)
     assert "2 attempts ended at their budget" in (after_budgets(ended, over, again, NOTHING, issue, 2).give_up or "")

@@ -166,7 +166,7 @@ def run_floor(
             over = reached_now(tracker).get(WHOLE_RUN)
     if stopped and until_idle:
         raise EnvironmentProblem(f"the queue stopped: {stopped}", hint="mend that and run `tapeout up` again")
-    return FloorRun(summary, time.time() - started, unpublished, over)
+    return FloorRun(summary, time.time() - started, unpublished, over.text if over is not None else None)
 
 
 async def _run(settings: FloorSettings, view: str) -> None:

@@ -90,9 +90,8 @@ class Admitting:
         return max(0.0, self._since + self._budget.time - time.monotonic())
 
     def _ends(self, name: str) -> bool:
-        """Whether what is used up ends attempts too: all but the number of attempts, which only begins no more."""
         found = self.reached.get(name)
-        return found is not None and found.measure != "attempts"
+        return found is not None and found.ends_attempts
 
     def _look(self, now: float) -> None:
         """Which budgets are used up."""

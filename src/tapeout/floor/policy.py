@@ -92,7 +92,8 @@ def after_cut(
     """What follows when a guard ended the session.
 
     Args:
-        evidence: what the guard saw, one line.
+        evidence: what the guard saw, one line. Whether an issue goes on that reached a budget is `budgets.accounts`'
+            to say.
         earlier: as for `after_failure`; `agent` and `chain`, too.
         fruitless: the session is known to have added nothing to the work.
     """
@@ -106,9 +107,6 @@ def after_cut(
         case "handoff":
             give_up = _fruitless_limit(evidence, earlier) if fruitless else None
             give_up = give_up or _limit("handed over", "handoff", evidence, earlier, limits.handoffs)
-            return EndAttempt(outcome, evidence, give_up)
-        case "over-budget":
-            give_up = _limit("reached a budget", "over-budget", evidence, earlier, limits.sessions)
             return EndAttempt(outcome, evidence, give_up)
     return EndAttempt(outcome, evidence)
 

@@ -109,7 +109,7 @@ def read_status(tracker: Tracker, paths: StatePaths) -> Status:
         floor_paused=tracker.floor_rests(),
         main_red=tracker.red_main_lines(),
         paused=read_pauses(tracker, now),
-        over_budget=tuple(sorted(reached_now(tracker).values())),
+        over_budget=tuple(sorted(over.text for over in reached_now(tracker).values())),
     )
 
 

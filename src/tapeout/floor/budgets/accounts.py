@@ -125,8 +125,10 @@ class Accounts:
     def stopped(self) -> EndAttempt:
         """What it means that this process was asked to stop: a budget that others used up too, or a person."""
         found = reached_now(self._tracker)
-        why = found.get(WHOLE_RUN) or found.get(key(self._lane))
-        return EndAttempt("over-budget", why) if why else EndAttempt("stopped", "stopped by a person")
+        for over in (found.get(WHOLE_RUN), found.get(key(self._lane))):
+            if over is not None and over.ends_attempts:
+                return EndAttempt("over-budget", over.text)
+        return EndAttempt("stopped", "stopped by a person")
 
     def settle(self, decision: EndAttempt) -> EndAttempt:
         """Write down what the attempt used; an issue that has used up its budget needs a person."""
@@ -190,8 +192,6 @@ def after_budgets(
         over: the budget that the attempt reached, if it ended by that.
         sessions: how many attempts may reach the budget of an attempt before a person is asked.
     """
-    if decision.outcome == "over-budget":  # a budget that others used up is not the issue's affair
-        decision = replace(decision, give_up=None)
     if decision.outcome == "landed" or decision.give_up:
         return decision
     counted = replace(spend, attempts=int(decision.outcome not in UNCOUNTED))

@@ -49,6 +49,11 @@ class Reached:
     text: str
     """Which one, of what, and how much was used: one line."""
 
+    @property
+    def ends_attempts(self) -> bool:
+        """Whether those that run have to end: not for the number of attempts, of which only no more begin."""
+        return self.measure != "attempts"
+
 
 def budget_of(scope: Scope, limits: Limits, attempts: int | None = None, lane: str = "") -> Budget:
     """A budget from its table in `tapeout.toml`."""

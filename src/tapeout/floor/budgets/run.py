@@ -6,7 +6,7 @@ some program does not renew its budget.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from tapeout.base.ids import new_id
 from tapeout.config import Config
@@ -74,19 +74,16 @@ def key(lane: str | None) -> str:
     return WHOLE_RUN if lane is None else f"lane {lane}"
 
 
-def reached_now(tracker: Tracker) -> dict[str, str]:
-    """The budgets of the run and of lanes that are used up: `key` to which one it is and how much was used.
-
-    Those of the last run stay until the next one begins.
-    """
+def reached_now(tracker: Tracker) -> dict[str, Reached]:
+    """The budgets of the run and of lanes that are used up, by `key`; those of the last run until the next begins."""
     try:
         found = json.loads(tracker.setting(REACHED) or "{}")
-    except ValueError:
+        return {str(name): Reached(**fields) for name, fields in found.items()}
+    except (AttributeError, TypeError, ValueError):  # written by another version
         return {}
-    return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}
 
 
 def remember_reached(tracker: Tracker, found: Mapping[str, Reached]) -> None:
     """Let everybody know which budgets are used up."""
-    texts = {name: one.text for name, one in found.items()}
-    tracker.change_setting(REACHED, json.dumps(texts, sort_keys=True) if texts else "")
+    data = {name: asdict(one) for name, one in found.items()}
+    tracker.change_setting(REACHED, json.dumps(data, sort_keys=True) if data else "")
