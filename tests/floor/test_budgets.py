@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeout.agents import Spent
@@ -36,6 +36,7 @@ def session(allowances: Sequence[Allowance], reports: Sequence[int]) -> tuple[Sp
     return guard.spend(0.0), False
 
 
+@settings(deadline=None)
 @given(SESSIONS, st.integers(1, 20_000), st.integers(1, 20_000))
 def test_no_sequence_of_attempts_passes_a_budget_by_more_than_a_report(
     sessions: list[list[int]], own: int, shared: int
@@ -53,6 +54,7 @@ def test_no_sequence_of_attempts_passes_a_budget_by_more_than_a_report(
         assert cut == (reached(attempt, spend) is not None or used.tokens >= shared or before.attempts >= 5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), STEP), max_size=60), st.integers(100, 50_000))
 def test_sessions_side_by_side_pass_a_budget_by_at_most_a_note_and_a_report_each(
     reports: list[tuple[int, int]], limit: int
@@ -70,6 +72,7 @@ def test_sessions_side_by_side_pass_a_budget_by_at_most_a_note_and_a_report_each
     assert total(used).tokens < limit + 4 * (limit / STEPS + largest) + 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 200_000), max_size=20))
 def test_no_report_takes_back_what_was_used(reports: list[int]) -> None:
     meter = Meter()
@@ -93,6 +96,7 @@ def test_time_runs_only_while_the_agent_is_at_its_turn() -> None:
     assert guard.wake is None
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["seconds", "tokens", "cost"]), st.one_of(st.floats(), st.text(), st.none())))
 def test_a_note_is_read_whatever_it_holds(data: dict[str, object]) -> None:
     spend = spend_of(data)
@@ -101,6 +105,7 @@ def test_a_note_is_read_whatever_it_holds(data: dict[str, object]) -> None:
     assert spend.attempts == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 5000), max_size=30), st.integers(1, 10), st.floats(3600, 5000))
 def test_a_rate_leaves_room_exactly_when_it_says_so(began: list[float], limit: int, now: float) -> None:
     room = rate_room(limit, 3600.0, began, now)

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -94,8 +94,10 @@ class Breaker(RuleBasedStateMachine):
 
 
 TestBreaker = Breaker.TestCase
+TestBreaker.settings = settings(deadline=None)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), DRAW)
 def test_backoff_is_bounded_and_doubles(failures: int, draw: float) -> None:
     assert 0 <= full_jitter(failures, draw, base=2, cap=60) <= 60
@@ -169,6 +171,7 @@ ROOMS = st.builds(Room, st.integers(0, 3), st.none() | st.floats(0, 100))
 AGENTS = ("claude", "codex")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([("claude",), ("codex",), AGENTS, AGENTS[::-1]]), max_size=8),
     st.dictionaries(st.sampled_from(AGENTS), ROOMS),
@@ -199,6 +202,7 @@ def test_a_plan_takes_no_more_than_the_room_there_is_and_leaves_none_unused(
             assert full or lane_full, "who could be started is"
 
 
+@settings(deadline=None)
 @given(st.lists(ROOMS, min_size=1))
 def test_the_narrowest_of_several_limits_counts(rooms: list[Room]) -> None:
     found = narrowest(rooms)
