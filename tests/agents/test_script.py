@@ -65,6 +65,7 @@ STEPS = {
     "flood = 1": Step("flood", 1, {}),
     "rubbish = 'a'": Step("rubbish", "a", {}),
     "daemon = 'a'": Step("daemon", "a", {}),
+    "fail = 'a'": Step("fail", "a", {}),
 }
 
 
