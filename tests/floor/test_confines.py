@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import anyio
 import pytest
 
+from tapeout import cli
 from tapeout.agents import AgentSpec
-from tapeout.base.sandbox import Absence
+from tapeout.base.errors import TapeoutError
+from tapeout.base.paths import DOOR_VARIABLE
+from tapeout.base.sandbox import UNCONFINED, Absence
 from tapeout.config import parse_config
 from tapeout.floor import isolation
 from tapeout.floor.confines import Surroundings, agent_policy
-from tapeout.floor.door import Request, parse_request
+from tapeout.floor.door import Door, Request, opened, parse_request
 from tapeout.workspaces import Workspace
 
 CONFIG = '[sandbox]\n{}\n[[check]]\nname = "x"\nrun = "true"\n'
@@ -69,6 +73,20 @@ GOOD = {"words": ["--json", "issue", "show", "x"], "folder": "/", "input": ""}
 )  # fmt: skip
 def test_the_door_lets_through_what_agents_may_call_and_nothing_else(change: dict[str, object]) -> None:
     assert isinstance(parse_request(json.dumps(GOOD).encode()), Request)
-    assert isinstance(parse_request(json.dumps({**GOOD, **change}).encode()), str)
+    assert isinstance(parse_request(json.dumps({**GOOD, **change}).encode()), TapeoutError)
     for rubbish in (b"", b"[]", b"null", b"\xff", b"[" * 100_000):
-        assert isinstance(parse_request(rubbish), str)
+        assert isinstance(parse_request(rubbish), TapeoutError)
+
+
+def test_what_the_door_refuses_is_refused_like_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def call(*words: str) -> int:
+        async with opened(Door(UNCONFINED, {}, (str(tmp_path),)), str(tmp_path)) as path:
+            monkeypatch.setenv(DOOR_VARIABLE, path)
+            return await anyio.to_thread.run_sync(cli.main, words)
+
+    assert anyio.run(call, "nudge", "x", "Take it easy") == 5
+    assert "tapeout: `tapeout nudge` cannot be called from an agent's sandbox (these can: " in capsys.readouterr().err
+    assert anyio.run(call, "kill", "x", "--json") == 5
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "not-allowed"

@@ -219,8 +219,9 @@ def test_an_empty_turn_is_told_of_and_a_cut_off_one_is_not_taken_for_it() -> Non
     landed = issue(status="closed", resolution="landed")
     good = attempt("a-2", outcome="landed", rounds=1)
     changes = [change("c2", "a-2", "landed")]
-    stopped = attempt("a-1", outcome="stopped", detail="stopped by a person")
-    assert outcome_of(landed, [stopped, good], changes).note == "stopped by a person"
+    for outcome in ("stopped", "interrupted", "handoff", "unavailable", "over-budget"):
+        cut_off = attempt("a-1", outcome=outcome, detail="why it ended")
+        assert outcome_of(landed, [cut_off, good], changes).note == "why it ended"
     talked = attempt("a-1", outcome="failed")
     assert outcome_of(landed, [talked, good], changes).note == "a turn ended without a change"
     before_reopening = change("c1", "a-0", "failed", verdict={"passed": False, "reason": "tests"})

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from tapeout.base.errors import EnvironmentProblem, TapeoutError, cause_of
+from tapeout.base.errors import TapeoutError, cause_of
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.paths import DOOR_VARIABLE
 from tapeout.cli import output, quick
@@ -69,7 +69,7 @@ def _through(door: str, words: Sequence[str], as_json: bool) -> int:
 
     try:
         return _finish(through(door, words))
-    except EnvironmentProblem as error:
+    except TapeoutError as error:
         output.show_error(error, as_json=as_json)
         return error.exit_code
 

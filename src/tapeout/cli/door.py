@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.errors import EnvironmentProblem, NotAllowed, UsageError
 from tapeout.base.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ def through(door: str, words: Sequence[str]) -> int:
     """Have a command run outside and print what it printed; its exit code.
 
     Raises:
-        EnvironmentProblem: nobody answers.
+        EnvironmentProblem: nobody answers, or it cannot be run there.
+        NotAllowed: agents may not call it.
+        UsageError: it is no command line.
     """
     given = sys.stdin.read() if "-" in words else ""
     request = {"words": list(words), "folder": os.getcwd(), "input": given}
@@ -32,6 +34,9 @@ def through(door: str, words: Sequence[str]) -> int:
             answer = json.loads(b"".join(iter(lambda: channel.recv(65536), b"")))
     except (OSError, ValueError) as error:
         raise EnvironmentProblem(f"the tracker cannot be reached from this sandbox: {error}") from error
+    if refused := answer.get("refused"):
+        kind = next((one for one in (NotAllowed, UsageError) if one.code == refused["code"]), EnvironmentProblem)
+        raise kind(refused["message"], hint=refused["hint"])
     sys.stdout.write(answer["output"])
     sys.stderr.write(answer["errors"])
     return int(answer["code"])

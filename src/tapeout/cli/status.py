@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json
 from tapeout.cli.context import actor, here
-from tapeout.cli.output import Result, counted, duration, printable, table
+from tapeout.cli.output import Result, counted, duration, table
 
 if TYPE_CHECKING:
     from tapeout.base.paths import StatePaths
@@ -77,7 +77,7 @@ def _about_the_gate(status: Status, unproven: list[str], warning: str) -> list[s
 
 
 def _text(status: Status, unproven: list[str], warning: str) -> str:
-    from tapeout.cli.view import context_share, state_text
+    from tapeout.cli.view import context_share, held_back, state_text
 
     floor, counts = status.floor, status.counts
     lines = [
@@ -94,7 +94,7 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
         lines.append(f"PAUSED by {status.floor_paused}: `tapeout resume --all` goes on")
     if status.questions:
         lines.append(f"{counted(len(status.questions), 'question')} of agents: `tapeout questions` shows them")
-    lines += _held_back(status)
+    lines += held_back(status)
     lines += _about_the_gate(status, unproven, warning)
     lines += _unpublished(status)
     if status.workers:
@@ -114,15 +114,6 @@ def _text(status: Status, unproven: list[str], warning: str) -> str:
         lines += ["", table(("needs a person", "title", "why"), rows_needed)]
         lines += _more(counts.needs_person, "`tapeout issue list --needs-person` lists them")
     return "\n".join(lines)
-
-
-def _held_back(status: Status) -> list[str]:
-    """Why attempts are not started though issues are ready."""
-    lines = [f"over budget: {text}" for text in status.over_budget]
-    for pause in status.paused:
-        until = f"until {clock(pause.until)}" if pause.until is not None else "until you act; `tapeout up` tries again"
-        lines.append(printable(f"{pause.provider} is paused {until}: {pause.reason}"))
-    return lines
 
 
 def _more(number: int, where: str) -> list[str]:

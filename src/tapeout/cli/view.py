@@ -3,8 +3,9 @@
 import sys
 from typing import TYPE_CHECKING
 
+from tapeout.base.moments import clock
 from tapeout.base.paths import StatePaths
-from tapeout.cli.output import discard, duration, printable
+from tapeout.cli.output import counted, discard, duration, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -115,14 +116,24 @@ def _screen(status: "Status", events: "list[Event]") -> "RenderableType":
     if status.floor_paused:
         head.append(f" · PAUSED by {status.floor_paused}", style="yellow")
     if status.questions:
-        head.append(f" · {len(status.questions)} questions", style="yellow")
-    stopped = Text(f"the queue is stopped: {status.queue_stopped}", style="bold red") if status.queue_stopped else ""
-    return Group(head, workers, stopped, foot)
+        head.append(f" · {counted(len(status.questions), 'question')}", style="yellow")
+    stopped = [Text(f"the queue is stopped: {status.queue_stopped}", style="bold red")] if status.queue_stopped else []
+    held = [Text(line, style="yellow") for line in held_back(status)]
+    return Group(head, workers, *stopped, *held, foot)
 
 
 _STYLES = {
     "waiting": "yellow", "paused": "yellow", "stalled": "red", "spiralling": "red", "over budget": "red", "dead": "red",
 }  # fmt: skip
+
+
+def held_back(status: "Status") -> list[str]:
+    """Why attempts are not started though issues are ready."""
+    lines = [f"over budget: {text}" for text in status.over_budget]
+    for pause in status.paused:
+        until = f"until {clock(pause.until)}" if pause.until is not None else "until you act; `tapeout up` tries again"
+        lines.append(printable(f"{pause.provider} is paused {until}: {pause.reason}"))
+    return lines
 
 
 def state_text(row: "WorkerRow") -> str:

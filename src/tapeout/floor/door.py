@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.to_thread
 
-from tapeout.base.errors import EnvironmentProblem
+from tapeout.base.errors import EnvironmentProblem, NotAllowed, TapeoutError, UsageError
 from tapeout.base.processes import run_captured
 from tapeout.base.sandbox import Confinement
 
@@ -53,20 +53,23 @@ class Request:
     input: str = field(repr=False)
 
 
-def parse_request(data: bytes) -> Request | str:
+def parse_request(data: bytes) -> Request | TapeoutError:
     """The request in what was sent, or why it is refused."""
     try:
         found = json.loads(data)
         words, folder, given = found["words"], found["folder"], found["input"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return "that is no request"
+        return UsageError("that is no request")
     if not (isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)):
-        return "that is no request"
+        return UsageError("that is no request")
     if not isinstance(folder, str) or not isinstance(given, str):
-        return "that is no request"
+        return UsageError("that is no request")
     name = next((word for word in words if not word.startswith("-")), "")
     if name and name not in COMMANDS:
-        return f"`tapeout {name}` cannot be called from an agent's sandbox; these can: {', '.join(sorted(COMMANDS))}"
+        return NotAllowed(
+            f"`tapeout {name}` cannot be called from an agent's sandbox",
+            hint=f"these can: {', '.join(sorted(COMMANDS))}",
+        )
     return Request(tuple(words), folder, given)
 
 
@@ -96,9 +99,9 @@ class Door:
         finally:
             writer.close()
 
-    async def _answer(self, request: Request | str) -> dict[str, object]:
-        if isinstance(request, str):
-            return _refused(2, request)
+    async def _answer(self, request: Request | TapeoutError) -> dict[str, object]:
+        if isinstance(request, TapeoutError):
+            return _refused(request)
         return await anyio.to_thread.run_sync(self._run, request)
 
     def _run(self, request: Request) -> dict[str, object]:
@@ -123,14 +126,15 @@ class Door:
                         contained=launch.contained,
                     )
             except EnvironmentProblem as error:
-                return _refused(error.exit_code, error.message)
+                return _refused(error)
             errors.seek(0)
             said = errors.read(ANSWER_BYTES).decode(errors="replace")
         return {"code": 1 if done.exit_code is None else done.exit_code, "output": done.output, "errors": said}
 
 
-def _refused(code: int, reason: str) -> dict[str, object]:
-    return {"code": code, "output": "", "errors": f"tapeout: {reason}\n"}
+def _refused(error: TapeoutError) -> dict[str, object]:
+    """What the command inside prints itself, for it knows whether as JSON."""
+    return {"refused": {"code": error.code, "message": error.message, "hint": error.hint}}
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

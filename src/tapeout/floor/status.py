@@ -14,7 +14,7 @@ from tapeout.floor.lock import Holder, current_floor
 from tapeout.floor.providers.pauses import Pause, read_pauses
 from tapeout.tracker import Counts, Filter, Tracker
 from tapeout.tracker.commands.pushes import AGENT as PUSHED
-from tapeout.tracker.model import Activity, Attempt, Change, Issue, Question
+from tapeout.tracker.model import Activity, Attempt, Change, Issue, Outcome, Question
 
 LISTED = 20
 """Longest list in a status: it stays readable with any number of issues."""
@@ -148,6 +148,10 @@ def _worker(tracker: Tracker, attempt: Attempt, shown: Activity | None, now: flo
     )
 
 
+_CUT_OFF: frozenset[Outcome] = frozenset({"interrupted", "stopped", "handoff", "unavailable", "over-budget"})
+"""Outcomes of attempts that ended while they worked, whatever their last prompt came to."""
+
+
 @dataclass(frozen=True)
 class IssueOutcome:
     """What a run of the floor made of one issue."""
@@ -224,7 +228,7 @@ def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Chan
     ordered = sorted((change for change in changes if change.attempt in counted), key=lambda one: one.submitted_at)
     refused = [change for change in ordered if change.state in ("failed", "conflict")]
     notes = [str((change.verdict or {}).get("reason", change.state)) for change in refused]
-    notes += [attempt.detail for attempt in attempts if attempt.outcome in ("interrupted", "stopped")]
+    notes += [attempt.detail for attempt in attempts if attempt.outcome in _CUT_OFF]
     if any(_had_empty_turn(attempt, changes) for attempt in attempts):
         notes.append("a turn ended without a change")
     rounds = sum(attempt.rounds for attempt in attempts)
@@ -237,4 +241,4 @@ def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Chan
 def _had_empty_turn(attempt: Attempt, changes: Sequence[Change]) -> bool:
     """Whether a prompt of an attempt that nobody cut off led to no change."""
     submitted = sum(change.attempt == attempt.id for change in changes)
-    return attempt.outcome not in (None, "interrupted", "stopped") and attempt.rounds > submitted
+    return attempt.outcome is not None and attempt.outcome not in _CUT_OFF and attempt.rounds > submitted
