@@ -3,7 +3,7 @@ progress landed."""
 
 import json
 
-from tapeout.floor.memory.recorder import recall
+from tapeout.floor.memory.recall import recall
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn
 from tests.floor.test_spirals import SEVENTEEN
 

@@ -14,7 +14,8 @@ from tapeout.base.tokens import estimate
 from tapeout.config import CheckConfig, PromptConfig
 from tapeout.floor.prompting import Assignment, first_prompt, no_change_prompt, refinement_prompt
 from tapeout.floor.prompting.fitting import fit
-from tapeout.tracker.model import Comment
+from tapeout.floor.words import said_to_earlier
+from tapeout.tracker.model import Comment, Order, Question
 from tests.floor.test_decisions import attempt, change, issue
 
 LIMITS = PromptConfig()
@@ -55,6 +56,22 @@ def test_the_first_prompt_has_the_task_the_criteria_the_rules_and_the_checks() -
         assert part in text
     for part in ("What was tried before", "Comments", "What you may do"):
         assert part not in text
+
+
+def test_a_later_prompt_tells_what_people_said_and_nothing_of_an_attempt_that_runs() -> None:
+    order = Order("o1", "a-1", "nudge", "Look at greeter.py", now=True, actor="ann", at=1.0, taken="")
+    asked = Question("q1", "a-1", "i1", "Delete # everything?", (), 2.0, 3.0, "deny", "ann", 3.0)
+    said = said_to_earlier([order, order._replace(id="o2", kind="pause")], [asked, asked._replace(id="q2", answer="")])
+    assert said == [order, asked]
+    text = told(assignment(said=said, earlier=[attempt(outcome=None)]))
+    for part in (
+        "## What people said to earlier sessions",
+        "Look at greeter.py",
+        "Delete # everything?",
+        "Find another",
+    ):
+        assert part in text
+    assert "What was tried before" not in text
 
 
 def test_a_later_prompt_tells_what_was_tried_and_how_it_failed() -> None:

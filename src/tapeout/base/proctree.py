@@ -3,7 +3,6 @@
 `base/processes.py` is the door; this file is how it keeps its promises.
 """
 
-import asyncio.subprocess
 import contextlib
 import ctypes
 import os
@@ -13,16 +12,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import psutil
 
 from tapeout.base.errors import NotFound
 
+if TYPE_CHECKING:
+    import asyncio.subprocess
+
+    Started = subprocess.Popen[bytes] | asyncio.subprocess.Process
+
 KILL_PATIENCE = 10.0
 """Seconds after which processes that survive SIGKILL (stuck in the kernel, or another user's) are left."""
 
-Started = subprocess.Popen[bytes] | asyncio.subprocess.Process
 Finder = Callable[[], list[psutil.Process]]
 """Looks at the system each time that it is called."""
 
@@ -30,7 +34,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _BOOT_STEP = 1e7
 """Seconds, more than any machine runs: the distance between the numbers of two boots in a start time."""
 
-_started: WeakValueDictionary[int, Started] = WeakValueDictionary()
+_started: "WeakValueDictionary[int, Started]" = WeakValueDictionary()
 _started_lock = threading.Lock()
 
 
@@ -54,7 +58,7 @@ def become_subreaper() -> bool:
     return PRCTL is not None and PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
-def remember(process: Started) -> None:
+def remember(process: "Started") -> None:
     """Note that this child has an owner, through whom alone it is reaped."""
     with _started_lock:
         _started[process.pid] = process

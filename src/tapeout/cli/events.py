@@ -49,7 +49,10 @@ def _attempt_noted(data: dict[str, Any]) -> str:
         return f"{attempt} asks ({identity}): {note['title'][:100]}"
     if kind == "answer" and identity:
         return f"{attempt}: {note['by']} answers {identity}: {note['answer'][:100]}"
-    return f"{attempt}: noted its {topic}"
+    if topic == "supervision":
+        last = note["entries"][-1]
+        return f"{attempt}: {'told' if last['kind'] == 'told' else 'is ended'}: {last['evidence']}"
+    return f"{attempt}: left a handoff" if topic == "handoff" else ""
 
 
 def _change_moved(data: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def add_arguments(parser: Describes) -> None:
 
 def _context(arguments: argparse.Namespace) -> Result:
     from tapeout.floor.context.curve import LEAST_VERDICTS, curves
-    from tapeout.floor.context.record import judged_contexts
+    from tapeout.floor.context.judged import judged_contexts
     from tapeout.floor.context.topics import UTILISATION
 
     with open_tracker() as tracker:

@@ -35,7 +35,7 @@ class PromptConfig(Model):
     """Of what landed on other issues that had failed in the same way."""
 
     comments: Tokens = 2_000
-    """Of the comments; the newest are kept."""
+    """Of the comments, and of what people said to earlier sessions; the newest are kept."""
 
     checks: Tokens = 1_000
     """Of the list of checks."""

@@ -1,42 +1,14 @@
 """Permissions and other questions of agents: answered by policy, or by a person within a time; never left hanging."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import anyio
 
 from tapeout import agents
 from tapeout.floor.health import State, WaitsFor
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Lease, Order, Question
-
-WORDS_LENGTH = 4000
-"""Characters of what a person said that go into a prompt."""
-
-MOST_TOLD = 20
-"""How many things that people said about an issue a fresh session is told: the newest ones."""
-
-
-def words_of(said: Order | Question) -> str:
-    """What an agent is told of a person's words."""
-    if isinstance(said, Order):
-        return f"A person who watches your work says:\n\n{said.text.strip()[:WORDS_LENGTH]}"
-    meaning = {
-        "allow": "yes, you may do it once.",
-        "always": "yes, you may do that whenever you need to.",
-        "deny": "no. Find another way.",
-    }.get(said.answer, said.answer.strip()[:WORDS_LENGTH])
-    return f"You asked: {said.title}\nA person answers: {meaning}"
-
-
-def words_to_successor(orders: Sequence[Order], questions: Sequence[Question]) -> str:
-    """What a fresh session is told of what people said to the sessions before it; empty if they said nothing."""
-    said: list[tuple[float, str]] = [(one.at, words_of(one)) for one in orders if one.kind == "nudge"]
-    said += [(one.answered_at, words_of(one)) for one in questions if one.answer]
-    newest = [text for _, text in sorted(said)][-MOST_TOLD:]
-    if not newest:
-        return ""
-    return "\n\n".join(["In earlier sessions on this issue, people said the following.", *newest])
+from tapeout.tracker.model import Lease, Question
 
 
 class Answers:

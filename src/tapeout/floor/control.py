@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from tapeout.base.errors import TapeoutError
-from tapeout.floor.answers import words_of, words_to_successor
 from tapeout.floor.cuts import Cut, Tell
 from tapeout.floor.pausing import Pause
 from tapeout.floor.policy import EndAttempt
 from tapeout.floor.supervision import Supervisor
+from tapeout.floor.words import words_of
 from tapeout.tracker import Tracker
 from tapeout.tracker.doorbell import Doorbell
-from tapeout.tracker.model import Attempt, Lease, Order, Question
+from tapeout.tracker.model import Lease, Order, Question
 
 LOOK_SECONDS = 10.0
 """Orders are looked for when the bell rings, and at the latest after this time."""
@@ -145,13 +145,6 @@ class Control:
         else:
             self._pause.end()
         self._show(wanted)
-
-
-def what_people_said(tracker: Tracker, earlier: Sequence[Attempt]) -> str:
-    """What people said to the issue's sessions so far, for a fresh one; empty if they said nothing."""
-    orders = [order for attempt in earlier for order in tracker.orders(attempt.id)]
-    asked = [question for attempt in earlier for question in tracker.questions(attempt=attempt.id)]
-    return words_to_successor(orders, asked)
 
 
 def killed(order: Order) -> EndAttempt:

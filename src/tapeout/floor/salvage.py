@@ -11,7 +11,7 @@ from tapeout.config import CheckConfig, Config
 from tapeout.floor import policy
 from tapeout.floor.budgets.accounts import settle_dead
 from tapeout.floor.control import kill_among, killed
-from tapeout.floor.handoff import leave_handoff
+from tapeout.floor.handoff.leaving import leave_handoff
 from tapeout.floor.saving import save_work, target_config, write_report
 from tapeout.tracker import Tracker
 from tapeout.workspaces import ATTEMPT_VARIABLE

@@ -6,7 +6,7 @@ from tapeout.base.paths import StatePaths
 from tapeout.config import Config
 from tapeout.floor import policy
 from tapeout.floor.memory.model import signature_ids
-from tapeout.floor.memory.recorder import recall
+from tapeout.floor.memory.recall import recall
 from tapeout.floor.memory.solutions import find_solutions
 from tapeout.floor.prompting.assignment import changes_by_attempt
 from tapeout.floor.report import give_up_report

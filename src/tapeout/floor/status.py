@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tapeout.base import processes
 from tapeout.base.paths import StatePaths
+from tapeout.base.proctree import is_alive
 from tapeout.floor.budgets.run import reached_now
 from tapeout.floor.context.topics import CONTEXT
 from tapeout.floor.health import State, WaitsFor, health_of
@@ -125,7 +125,7 @@ def read_workers(tracker: Tracker, now: float) -> tuple[WorkerRow, ...]:
 
 def _worker(tracker: Tracker, attempt: Attempt, shown: Activity | None, now: float) -> WorkerRow:
     issue, context = tracker.issue(attempt.issue), tracker.attempt_notes(attempt.id).get(CONTEXT, {})
-    lives = processes.is_alive(attempt.pid, attempt.pid_started) if attempt.host == socket.gethostname() else None
+    lives = is_alive(attempt.pid, attempt.pid_started) if attempt.host == socket.gethostname() else None
     expires = issue.lease_expires if issue.lease_owner == attempt.id else None
     health = health_of(attempt, shown, process_lives=lives, lease_expires=expires, now=now)
     used, window = (shown.used, shown.window) if shown else (None, None)

@@ -34,11 +34,10 @@ from tapeout.floor.budgets.accounts import Accounts
 from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
-from tapeout.floor.control import Control, what_people_said
-from tapeout.floor.cuts import Tell
+from tapeout.floor.control import Control
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
-from tapeout.floor.handoff import leave_handoff
+from tapeout.floor.handoff.leaving import leave_handoff
 from tapeout.floor.isolation import Room, Site, in_layers, isolated, problem_of
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.liveness import Liveness
@@ -224,8 +223,6 @@ class Worker:
             recording = resources.enter_context(workspaces.Recorder(self._recording))
             self._supervisor = self._supervise([self._liveness(workspace.written), *self._guards(spec)])
             self._control.supervise(self._supervisor)
-            if said := what_people_said(self._tracker, self._earlier):
-                self._supervisor.take(Tell(said, "what people said to earlier sessions"))
             transcript = resources.enter_context(
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )

@@ -7,11 +7,14 @@ some program does not renew its budget.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from tapeout.base.ids import new_id
-from tapeout.config import Config
 from tapeout.floor.budgets.limits import Budget, Reached, budget_of
 from tapeout.tracker import Tracker
+
+if TYPE_CHECKING:
+    from tapeout.config import Config
 
 RUN = "floor-run"
 """Setting of the index that holds the run which has not ended."""
@@ -36,7 +39,7 @@ class Run:
     given: Mapping[str, float] = field(default_factory=dict)
     """Limits from the command line, in place of those of `tapeout.toml`."""
 
-    def budget(self, config: Config) -> Budget:
+    def budget(self, config: "Config") -> Budget:
         """What it may use."""
         return replace(budget_of("run", config.budget, config.budget.attempts), **self.given)  # type: ignore[arg-type]
 

@@ -1,17 +1,15 @@
 """What is remembered of an attempt's context: its limits while it runs, how full it was at each verdict for ever."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tapeout.agents import Update, Usage
 from tapeout.base.errors import TapeoutError
-from tapeout.floor.context.curve import JudgedContext
 from tapeout.floor.context.limits import ContextLimits
 from tapeout.floor.context.meter import Reading
 from tapeout.floor.context.topics import CONTEXT, UTILISATION
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Attempt, AttemptNote, Change, Lease
+from tapeout.tracker.model import Attempt, Change, Lease
 
 JUDGED = ("landed", "failed")
 """States of a change on which the gate has spoken. A conflict says nothing of the work."""
@@ -68,20 +66,3 @@ class ContextRecord:
     def _note(self, topic: str, data: dict[str, Any]) -> None:
         with contextlib.suppress(TapeoutError):  # a lost lease is noticed elsewhere
             self._tracker.note_attempt(self._attempt.id, topic, data, lease=self._lease)
-
-
-def judged_contexts(notes: Iterable[AttemptNote]) -> Iterator[JudgedContext]:
-    """The verdicts that notes hold; what another clone wrote in another form is passed over."""
-    for note in notes:
-        verdicts = note.data.get("verdicts")
-        for verdict in verdicts if isinstance(verdicts, list) else []:
-            with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
-                share = float(verdict["used"]) / float(verdict["window"])
-                if 0 <= share < float("inf"):
-                    yield JudgedContext(
-                        agent=str(note.data.get("agent", "")),
-                        model=str(verdict.get("model", "")),
-                        share=share,
-                        passed=verdict["passed"] is True,
-                        estimated=verdict.get("estimated") is True,
-                    )

@@ -8,8 +8,7 @@ A handoff is the word of an untrusted program. What it names has to be real; wha
 our own words when the next session reads it.
 """
 
-from tapeout.floor.handoff.leaving import HANDOFF, leave_handoff
-from tapeout.floor.handoff.model import Handoff, read_handoff
+from tapeout.floor.handoff.model import HANDOFF, Handoff, read_handoff
 from tapeout.floor.handoff.wording import handoff_lines, handoff_request
 
-__all__ = ["HANDOFF", "Handoff", "handoff_lines", "handoff_request", "leave_handoff", "read_handoff"]
+__all__ = ["HANDOFF", "Handoff", "handoff_lines", "handoff_request", "read_handoff"]

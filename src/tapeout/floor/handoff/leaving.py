@@ -3,14 +3,11 @@ is compiled from what is on record."""
 
 from tapeout.base.paths import StatePaths
 from tapeout.floor.handoff.compiling import compile_handoff
-from tapeout.floor.handoff.model import find_handoff
+from tapeout.floor.handoff.model import HANDOFF, find_handoff
 from tapeout.floor.handoff.reading import known_of, ledger_of
 from tapeout.floor.handoff.verifying import verify
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Lease
-
-HANDOFF = "handoff"
-"""Topic of the note that holds it."""
 
 
 def leave_handoff(

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+HANDOFF = "handoff"
+"""Topic of the note that holds it."""
+
 MARK = "tapeout-handoff"
 """Info string of the code block that holds a handoff."""
 

@@ -13,8 +13,9 @@ import pygit2
 from tapeout.base.errors import TapeoutError
 from tapeout.base.git import open_bare
 from tapeout.base.paths import StatePaths
-from tapeout.floor.memory.model import Patch, Round, as_note, from_note
+from tapeout.floor.memory.model import Patch, Round, as_note
 from tapeout.floor.memory.patches import MOST_BYTES, FileChange, patch_of
+from tapeout.floor.memory.recall import recall
 from tapeout.floor.memory.signatures import Finding, failures_of
 from tapeout.gate.reportfile import load_reports
 from tapeout.gate.reports.model import Report
@@ -87,20 +88,6 @@ class Recorder:
     def _reports(self, run: str) -> dict[str, Report]:
         saved = load_reports(self._paths.evidence, run) if run else None
         return {check.name: check.report for check in saved.checks} if saved is not None else {}
-
-
-def recall(tracker: Tracker, issue: str, *, before: int | None = None) -> tuple[Round, ...]:
-    """What is remembered of an issue's attempts that count against its budget, oldest first.
-
-    Args:
-        before: number of an attempt: only of those before it.
-    """
-    found: list[Round] = []
-    for attempt in tracker.budget_attempts(issue):
-        if before is None or attempt.number < before:
-            note = tracker.attempt_notes(attempt.id).get(FAILURES)
-            found += from_note(note) if note else ()
-    return tuple(found)
 
 
 def read_patch(hub: str, base: str, commit: str) -> Patch | None:

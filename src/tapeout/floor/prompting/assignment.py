@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from tapeout.config import CheckConfig, Config
 from tapeout.floor.handoff import HANDOFF, Handoff, read_handoff
 from tapeout.floor.memory.model import Round, signature_ids
-from tapeout.floor.memory.recorder import recall
+from tapeout.floor.memory.recall import recall
 from tapeout.floor.memory.solutions import Solution, find_solutions
 from tapeout.floor.policy import RESUMED, resume_from
+from tapeout.floor.words import said_to_earlier
 from tapeout.tracker import Tracker
-from tapeout.tracker.model import Attempt, Change, Comment, Issue
+from tapeout.tracker.model import Attempt, Change, Comment, Issue, Order, Question
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Assignment:
     """What the session before left, if its work goes on."""
     remembered: Sequence[Round] = ()
     """Rounds of the attempts before this one, oldest first."""
+    said: Sequence[Order | Question] = ()
+    """What people said to the sessions before this one, oldest first."""
     solutions: Sequence[Solution] = ()
     """What landed on other issues that had failed in the same way."""
     permissions: Collection[str] = ()
@@ -68,6 +71,10 @@ def read_assignment(
         resumed=resume_from(earlier),
         handoff=_handoff(tracker, earlier),
         remembered=remembered,
+        said=said_to_earlier(
+            (order for one in earlier for order in tracker.orders(one.id)),
+            (question for one in earlier for question in tracker.questions(attempt=one.id)),
+        ),
         solutions=find_solutions(tracker, signature_ids(remembered), subject.id),
         permissions=tracker.permissions(subject.id),
     )

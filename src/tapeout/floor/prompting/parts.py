@@ -7,7 +7,8 @@ from tapeout.config import PromptConfig
 from tapeout.floor.handoff import handoff_lines
 from tapeout.floor.memory.deadends import FILE_TOKENS, FILES_TOLD, gist_lines, in_common, round_lines
 from tapeout.floor.prompting.assignment import Assignment
-from tapeout.tracker.model import PERMISSIONS, Attempt, Change
+from tapeout.floor.words import WORDS_LENGTH, meaning_of
+from tapeout.tracker.model import PERMISSIONS, Attempt, Change, Order, Question
 from tapeout.tracker.prime.clipping import name, quoted
 
 REASON_TOKENS = 120
@@ -83,8 +84,21 @@ def _comments(work: Assignment, limits: PromptConfig) -> Part:
     return Part("comments", "Comments", items, limits.comments, _show(work), newest_first=True)
 
 
+def _said(work: Assignment, limits: PromptConfig) -> Part:
+    items = [_words(one) for one in work.said]
+    return Part(
+        "said", "What people said to earlier sessions", items, limits.comments, "`tapeout logs`", newest_first=True
+    )
+
+
+def _words(said: Order | Question) -> Item:
+    if isinstance(said, Order):
+        return Item("A person who watched the work said:", said.text.strip()[:WORDS_LENGTH])
+    return Item(f"A session asked {quoted(said.title, REASON_TOKENS)}, and a person answered:", meaning_of(said))
+
+
 def _dead_ends(work: Assignment, limits: PromptConfig) -> Part:
-    items = [_attempt(one, work, limits) for one in work.earlier]
+    items = [_attempt(one, work, limits) for one in work.earlier if one.outcome is not None]
     if common := in_common(work.remembered):
         lead = "Failures that came again and again, so what was tried does not reach their cause:"
         items.append(Item("\n".join([lead, *common])))
@@ -172,14 +186,14 @@ def _checks(work: Assignment, limits: PromptConfig) -> Part:
 
 
 PARTS: tuple[Callable[[Assignment, PromptConfig], Part], ...] = (
-    _head, _issue, _acceptance, _design, _scope, _comments, _dead_ends, _solutions, _handoff, _permissions, _rules,
-    _checks,
+    _head, _issue, _acceptance, _design, _scope, _comments, _said, _dead_ends, _solutions, _handoff, _permissions,
+    _rules, _checks,
 )  # fmt: skip
 """In the order in which they are read."""
 
 PRIORITY = (
-    "head", "rules", "permissions", "issue", "acceptance", "handoff", "checks", "dead_ends", "solutions", "design",
-    "scope", "comments",
+    "head", "rules", "permissions", "issue", "acceptance", "said", "handoff", "checks", "dead_ends", "solutions",
+    "design", "scope", "comments",
 )  # fmt: skip
 """In the order in which they are given room."""
 

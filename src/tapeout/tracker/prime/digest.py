@@ -73,7 +73,7 @@ def _state(facts: DigestFacts) -> Iterator[str]:
         yield "The floor does not run: no agent starts."
     else:
         age = length(plan.now - facts.floor.started_at)
-        yield f"The floor runs since {age}: {facts.floor.workers} workers, agent {name(facts.floor.agent)}."
+        yield f"The floor has run for {age}: {facts.floor.workers} workers, agent {name(facts.floor.agent)}."
     yield (
         f"{many(totals.open)} open: {many(totals.needs_person)} need a person, {many(totals.held)} in progress,"
         f" {many(totals.blocked)} blocked, {many(totals.ready)} ready."
