@@ -169,6 +169,7 @@ def test_a_paused_floor_starts_nothing_and_lands_what_is_there_after_it(bench: W
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
         wait_for(bell, lambda: bench.data("status")["floor"] is not None)
         assert bench.data("status")["floor_paused"]
+        assert "the floor is paused by" in bench.run("digest").stdout
         assert tracker.attempts() == []
         assert floor.poll() is None, "it waits"
         bench.data("resume", "--all")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tapeout.config import FloorConfig
 from tapeout.floor import policy
-from tapeout.floor.admission import Start
+from tapeout.floor.admission import Admission, Room, Start
 from tapeout.floor.cuts import CutKind
 from tapeout.floor.dispatch import MAX_FAILURES, Snapshot, plan_dispatch
 from tapeout.floor.report import give_up_report
@@ -62,6 +62,12 @@ def snapshot(**fields: object) -> Snapshot:
 
 def test_nothing_to_do_is_idle() -> None:
     assert plan_dispatch(NOTHING).idle
+
+
+def test_a_paused_floor_is_idle_only_if_nothing_could_start_without_the_pause() -> None:
+    paused = snapshot(ready=[issue("i1")], paused=True)
+    assert (plan_dispatch(paused).start, plan_dispatch(paused).idle) == ((), False)
+    assert plan_dispatch(dataclasses.replace(paused, admission=Admission(whole=Room(0)))).idle, "its budget is used up"
 
 
 def test_ready_issues_fill_the_free_slots_most_urgent_first() -> None:

@@ -28,8 +28,9 @@ from tapeout.floor.providers.circuit import (
     tried_again,
 )
 from tapeout.floor.providers.patience import wait_for
-from tapeout.floor.providers.pauses import SETTING, note_trouble, read_circuits
+from tapeout.floor.providers.pauses import note_trouble, read_circuits
 from tapeout.tracker.doorbell import Doorbell
+from tapeout.tracker.model import PROVIDERS
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 from tests.floor.test_decisions import attempt, issue, snapshot
 from tests.floor.test_kills import kill
@@ -245,8 +246,8 @@ def test_a_short_wait_is_spent_in_the_same_session(bench: Workbench) -> None:
     shown = bench.issue(one)
     assert [(a["outcome"], a["rounds"]) for a in shown["attempts"]] == [("landed", 1)]
     logs = bench.run("logs").stdout
-    assert "provider-paused: provider scripted" in logs
-    assert "provider-back: provider scripted" in logs
+    assert "scripted is paused until " in logs
+    assert "scripted is back" in logs
 
 
 def test_for_a_long_wait_the_other_agent_goes_on(bench: Workbench) -> None:
@@ -277,7 +278,7 @@ def test_for_a_long_wait_the_other_agent_goes_on(bench: Workbench) -> None:
         wait_until(bell, lambda: tracker.issue(third).status == "closed")
         assert tracker.attempts(only) == []
         revise = '{"scripted": ' + json.dumps({**vars(read_circuits(tracker)["scripted"]), "until": time.time()}) + "}"
-        tracker.revise_setting(SETTING, lambda _: revise)  # the reset has come
+        tracker.revise_setting(PROVIDERS, lambda _: revise)  # the reset has come
         wait_until(bell, lambda: tracker.issue(only).status == "closed")
         assert read_circuits(tracker) == {}, "it has answered"
     bench.run("stop")
@@ -322,5 +323,5 @@ def test_many_processes_count_failures_one_after_the_other(bench: Workbench) -> 
         for tracker in (one, other, one):
             note_trouble(tracker, "claude", Trouble("overloaded", "529"))
         assert read_circuits(other)["claude"].failures == FAILURES_TO_OPEN
-        one.revise_setting(SETTING, lambda _: "not JSON")
+        one.revise_setting(PROVIDERS, lambda _: "not JSON")
         assert read_circuits(other) == {}

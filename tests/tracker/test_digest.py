@@ -24,6 +24,7 @@ digest_facts = st.builds(
     DigestFacts,
     plan=facts,
     floor=st.none() | st.builds(FloorNow, numbers, names, moments),
+    held=many(texts),
     red_main=many(briefs),
     running=many(
         st.builds(Running, briefs, names, numbers, numbers, st.just("working"), moments, shares), 40

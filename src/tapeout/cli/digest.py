@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.cli.commands import add_json
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tapeout.cli.commands import Describes
+    from tapeout.tracker import Tracker
     from tapeout.tracker.model import Issue
     from tapeout.tracker.prime.digest import Digest
     from tapeout.tracker.prime.digest_facts import FloorNow
@@ -39,7 +41,7 @@ def digest_of(context: Context, budget: int = 2_000) -> Digest:
     from tapeout.tracker import Tracker
 
     with Tracker.open(context.paths, actor()) as tracker:
-        return tracker.digest(budget, floor=_floor(context), lane_of=_lanes(context))
+        return tracker.digest(budget, floor=_floor(context), lane_of=_lanes(context), held=_held(tracker))
 
 
 def _floor(context: Context) -> FloorNow | None:
@@ -50,6 +52,21 @@ def _floor(context: Context) -> FloorNow | None:
 
     holder = current_floor(context.paths)
     return FloorNow(holder.workers, holder.agent, holder.started_at) if holder else None
+
+
+def _held(tracker: Tracker) -> list[str]:
+    """Why attempts are not started, but for the queue."""
+    from tapeout.tracker.model import BUDGETS_REACHED, PROVIDERS
+
+    rests = tracker.floor_rests()
+    lines = [f"the floor is paused by {rests}"] if rests else []
+    if not (tracker.setting(BUDGETS_REACHED) or tracker.setting(PROVIDERS)):
+        return lines  # what reads them takes longer to import than all the rest
+    from tapeout.floor.budgets.run import reached_now
+    from tapeout.floor.providers.pauses import read_pauses
+
+    lines += [over.text for over in reached_now(tracker).values()]
+    return lines + [f"{one.provider} is paused: {one.reason}" for one in read_pauses(tracker, time.time())]
 
 
 def _lanes(context: Context) -> Callable[[Issue], str] | None:

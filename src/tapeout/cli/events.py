@@ -67,6 +67,16 @@ def _change_moved(data: dict[str, Any]) -> str:
 
 
 def _noted(data: dict[str, Any]) -> str:
+    match data["what"]:
+        case "run-started":
+            return "the floor started"
+        case "over-budget":
+            return f"over budget: {data['reason']}"
+        case "provider-paused":
+            until = f"until {time.strftime('%H:%M:%S', time.localtime(data['until']))}" if "until" in data else ""
+            return f"{data['provider']} is paused {until or 'until a person acts'}: {data['reason']}"
+        case "provider-back":
+            return f"{data['provider']} is back"
     if isinstance(data.get("permissions"), list):
         note = f" ({data['note']})" if data.get("note") else ""
         return f"{data['what']} {', '.join(map(str, data['permissions']))}{note}"

@@ -72,6 +72,7 @@ def _text(branch: str, agent: str, checks: Sequence[CheckConfig], red: dict[str,
         "[project]",
         f"branch = {_quoted(branch)}",
         "",
+        *_usual(),
         "[floor]",
         f"agent = {_quoted(agent)}",
         "workers = 8",
@@ -79,6 +80,18 @@ def _text(branch: str, agent: str, checks: Sequence[CheckConfig], red: dict[str,
     for check in checks:
         lines += ["", *_table(check, red.get(check.name))]
     return "\n".join([*lines, *([] if len(red) < len(checks) else _EXAMPLE)]) + "\n"
+
+
+def _usual() -> list[str]:
+    """What holds without a word in the file, and somebody would want to know."""
+    from tapeout.config import FloorBudget, FloorConfig, IssueBudget
+
+    return [
+        f"# Agents work in a sandbox that hides your home, with the network open ([sandbox]). A session hands over when"
+        f" {FloorConfig().context_limit:.0%} of its",
+        f"# context is full (floor.context_limit). An issue may cost ${IssueBudget().cost:g}, a run"
+        f" ${FloorBudget().cost:g} ([budget]).",
+    ]
 
 
 def _table(check: CheckConfig, red: str | None) -> list[str]:

@@ -1,7 +1,7 @@
 """What to start next: a pure function from what the tracker says to a plan."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tapeout.floor.admission import UNHINDERED, Admission, Doorkeeper, Start
 from tapeout.floor.overlap import in_starting_order
@@ -86,8 +86,10 @@ def plan_dispatch(now: Snapshot) -> Plan:
     gated = works and (now.queued > 0 or now.publish_due)
     gate = gated and not now.gate_runs
     free = now.slots - len(reported - lost) - len(starting)
-    chosen = _to_start(now, starting, max(0, free) if works and not now.paused else 0)
-    comes_later = chosen.later is not None or bool(now.paused and now.ready)
+    chosen = _to_start(now, starting, max(0, free) if works else 0)
+    comes_later = chosen.later is not None or bool(now.paused and chosen.start)
+    if now.paused:
+        chosen = replace(chosen, start=(), passed_over=())
     waits = any((starting, reported - lost, now.gate_runs, gated, comes_later))
     return Plan(
         chosen.start,

@@ -65,7 +65,7 @@ from tapeout.tracker.fields import Draft
 from tapeout.tracker.queries import Counts, Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from tapeout.tracker.model import Issue
@@ -143,6 +143,7 @@ class Tracker(
         now: float | None = None,
         floor: FloorNow | None = None,
         lane_of: Callable[[Issue], str] | None = None,
+        held: Sequence[str] = (),
     ) -> Digest:
         """What whoever steers needs to know of everything, as text of at most `budget` estimated tokens.
 
@@ -150,6 +151,7 @@ class Tracker(
             now: the moment, unix time; default: the clock's.
             floor: the floor, if one runs.
             lane_of: names the lane of an issue, where there are lanes.
+            held: why attempts are not started though issues are ready, a line each.
 
         Raises:
             UsageError: the budget is too small or too large.
@@ -158,7 +160,7 @@ class Tracker(
         from tapeout.tracker.prime.digest_facts import collect_digest
 
         with self._reading() as connection:
-            facts = collect_digest(connection, time.time() if now is None else now, floor, lane_of)
+            facts = collect_digest(connection, time.time() if now is None else now, floor, lane_of, held)
         return compile_digest(facts, budget)
 
     def sync(self, remote: Remote, *, repair: bool = False) -> SyncReport:

@@ -65,6 +65,12 @@ RED_MAIN = "red-main"
 SUPERVISION = "supervision"
 """Topic of the note of an attempt about what its supervision told the agent, and why it ended the session."""
 
+BUDGETS_REACHED = "budgets-reached"
+"""Setting of the index that holds the budgets of the run and of lanes that are used up."""
+
+PROVIDERS = "providers"
+"""Setting of the index that holds what is known of agents' providers that fail."""
+
 MAX_NAME = 200
 """Longest id of an issue, an attempt or a change, in characters."""
 

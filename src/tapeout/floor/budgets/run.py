@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 from tapeout.base.ids import new_id
 from tapeout.floor.budgets.limits import Budget, Reached, budget_of
 from tapeout.tracker import Tracker
+from tapeout.tracker.model import BUDGETS_REACHED
 
 if TYPE_CHECKING:
     from tapeout.config import Config
 
 RUN = "floor-run"
 """Setting of the index that holds the run which has not ended."""
-
-REACHED = "budgets-reached"
-"""Setting of the index that holds the budgets of the run and of lanes that are used up."""
 
 WHOLE_RUN = "run"
 """What stands for the run itself among the budgets that are used up; lanes stand with their name after `lane `."""
@@ -52,7 +50,7 @@ def begin_run(tracker: Tracker, given: Mapping[str, float]) -> Run:
         tracker.record("run-started", {"run": identity})
         left = Run(identity, tracker.events(limit=1)[-1].at)
     run = replace(left, given=given)
-    tracker.change_setting(REACHED, "")
+    tracker.change_setting(BUDGETS_REACHED, "")
     tracker.change_setting(RUN, json.dumps({"id": run.id, "since": run.since, "given": dict(given)}))
     return run
 
@@ -80,7 +78,7 @@ def key(lane: str | None) -> str:
 def reached_now(tracker: Tracker) -> dict[str, Reached]:
     """The budgets of the run and of lanes that are used up, by `key`; those of the last run until the next begins."""
     try:
-        found = json.loads(tracker.setting(REACHED) or "{}")
+        found = json.loads(tracker.setting(BUDGETS_REACHED) or "{}")
         return {str(name): Reached(**fields) for name, fields in found.items()}
     except (AttributeError, TypeError, ValueError):  # written by another version
         return {}
@@ -89,4 +87,4 @@ def reached_now(tracker: Tracker) -> dict[str, Reached]:
 def remember_reached(tracker: Tracker, found: Mapping[str, Reached]) -> None:
     """Let everybody know which budgets are used up."""
     data = {name: asdict(one) for name, one in found.items()}
-    tracker.change_setting(REACHED, json.dumps(data, sort_keys=True) if data else "")
+    tracker.change_setting(BUDGETS_REACHED, json.dumps(data, sort_keys=True) if data else "")

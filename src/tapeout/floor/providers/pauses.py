@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 
 from tapeout.floor.providers.circuit import CLOSED, Circuit, Trouble, failed, succeeded, tried_again
 from tapeout.tracker import Tracker
-
-SETTING = "providers"
+from tapeout.tracker.model import PROVIDERS
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Pause:
 
 def read_circuits(tracker: Tracker) -> dict[str, Circuit]:
     """Provider to what is known of it; those that are not named are closed."""
-    return _parse(tracker.setting(SETTING))
+    return _parse(tracker.setting(PROVIDERS))
 
 
 def read_pauses(tracker: Tracker, now: float) -> tuple[Pause, ...]:
@@ -78,7 +77,7 @@ def _revise(tracker: Tracker, provider: str, change: Callable[[Circuit], Circuit
         kept = {name: asdict(one) for name, one in circuits.items() if one != CLOSED}
         return json.dumps(kept, sort_keys=True) if kept else ""
 
-    tracker.revise_setting(SETTING, revise)
+    tracker.revise_setting(PROVIDERS, revise)
     return changed
 
 

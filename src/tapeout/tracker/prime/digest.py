@@ -21,6 +21,9 @@ from tapeout.tracker.prime.sections import Item, Plan, Section, allot, length, m
 if TYPE_CHECKING:
     from typing import Any
 
+MOST_HELD = 2
+"""Reasons for which nothing starts that are told: one is enough to ask `tapeout status` for the others."""
+
 DIGEST_BUDGET = 2_000
 """Estimated tokens; nothing makes a digest longer."""
 
@@ -74,6 +77,8 @@ def _state(facts: DigestFacts) -> Iterator[str]:
     else:
         age = length(plan.now - facts.floor.started_at)
         yield f"The floor has run for {age}: {facts.floor.workers} workers, agent {name(facts.floor.agent)}."
+    for reason in facts.held[:MOST_HELD]:
+        yield f"Nothing starts, or not everything: {quoted(reason, 40)}"
     yield (
         f"{many(totals.open)} open: {many(totals.needs_person)} need a person, {many(totals.held)} in progress,"
         f" {many(totals.blocked)} blocked, {many(totals.ready)} ready."

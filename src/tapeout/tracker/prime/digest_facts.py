@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
@@ -84,6 +84,8 @@ class DigestFacts(NamedTuple):
 
     plan: Facts
     floor: FloorNow | None = None
+    held: tuple[str, ...] = ()
+    """Why attempts are not started though issues are ready, a line each."""
     red_main: tuple[Brief, ...] = ()
     """Issues about a target branch that fails the gate by itself."""
     running: tuple[Running, ...] = ()
@@ -104,16 +106,19 @@ def collect_digest(
     now: float,
     floor: FloorNow | None = None,
     lane_of: Callable[[Issue], str] | None = None,
+    held: Sequence[str] = (),
 ) -> DigestFacts:
     """The facts at a moment (unix seconds).
 
     Args:
         lane_of: names the lane of an issue, where there are lanes.
+        held: why attempts are not started though issues are ready, a line each.
     """
     hot_spots, hot_spots_total = _hot_spots(connection, now)
     return DigestFacts(
         plan=collect(connection, now),
         floor=floor,
+        held=tuple(held),
         red_main=tuple(_red_main(connection)),
         running=tuple(_running(connection, now)),
         running_total=_running_total(connection),
