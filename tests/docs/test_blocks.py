@@ -17,6 +17,9 @@ TESTED = [page for page in PAGES if any(block.info == MARK for block in blocks(p
 AT_ONCE = 4
 """Pages that run side by side: most of the time they wait."""
 
+HANGS_SECONDS = 300
+"""After this time a page hangs. The longest takes some 10 s alone, and a minute on a machine that is busy elsewhere."""
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -51,5 +54,5 @@ def _run(page: Path, place: Path) -> "subprocess.CompletedProcess[str]":
     }
     return subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", script], cwd=ROOT, env=environment, text=True, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=HANGS_SECONDS,
     )  # fmt: skip
