@@ -114,7 +114,9 @@ def test_a_held_issue_waits_for_a_person(alone: Alone) -> None:
     issue = alone.start(script(HANGS))
     alone.bench.data("kill", ATTEMPT, "--hold")
     assert alone.ended().outcome == "stopped"
-    assert "held by" in alone.bench.issue(issue)["needs_person"]
+    shown = alone.bench.issue(issue)
+    assert "held by" in shown["needs_person"]
+    assert shown["comments"][-1]["text"].startswith("**Waits for a person.** held by ")
     assert alone.bench.data("ready") == []
 
 

@@ -1,19 +1,26 @@
 """What an agent in its sandbox sees, writes, reaches and uses up, with a whole floor around it."""
 
+import contextlib
 import json
+import os
+import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tapeout.base import locks
 from tapeout.base.sandbox import Sandbox, detect
+from tapeout.floor.planning.prompts import PLAN_FILE
 from tapeout.tracker.doorbell import Doorbell
 from tests.base.egress.test_gateway import server
-from tests.floor.conftest import CONFIG, Workbench, script, step, turn
+from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 from tests.floor.test_kills import kill, wait_for
+
+SLEEP = f"5{os.getpid()}"
+"""Seconds: a process that is told apart from others."""
 
 SANDBOX = detect()
 CONFINES = isinstance(SANDBOX, Sandbox) and SANDBOX.replaces_folders
@@ -144,37 +151,128 @@ def test_a_failed_setup_is_not_the_issues_fault(bench: Workbench) -> None:
     assert bench.data("status")["queue_stopped"] == reason
 
 
-def test_an_agent_that_starts_too_many_processes_is_ended_and_the_attempt_says_so(bench: Workbench) -> None:
-    bench.commit({"tapeout.toml": CONFIG + "[sandbox]\nprocesses = 12\n"}, "Configure")
-    many = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do sleep 300 & done; echo x > made; wait"
-    issue = bench.new(
-        "Many", script(turn(step(run=many), session=1), turn(step(write="b", text="2"), step(commit="b")))
-    )
+LIMITS = """
+[sandbox]
+memory = "150MB"
+processes = 20
+disk = "40MB"
+"""
+
+HOGS = {
+    "memory": (
+        f"{sys.executable} -c 'import time; x = b\"x\" * (200 << 20); time.sleep(300)'",
+        "was killed for memory: it used more than ",
+    ),
+    "processes": (
+        "n=0; while [ $n -lt 30 ]; do sleep 300 & n=$((n + 1)); done; wait",
+        "was killed for starting more than 20 processes",
+    ),
+    "disk": ("head -c 60000000 /dev/zero > big; sleep 300", "was killed for filling its workspace: it holds "),
+}
+
+
+def test_an_agent_that_uses_too_much_is_ended_and_its_attempt_says_of_what(bench: Workbench) -> None:
+    bench.commit({"tapeout.toml": CONFIG + LIMITS}, "Configure")
+    issues = {}
+    for name, (hog, _) in HOGS.items():
+        first = turn(step(write=f"kept-{name}", text="1"), step(run=hog), session=1)
+        issues[name] = bench.new(name, script(first, turn(step(run="rm -f big"), step(commit=f"Use little {name}"))))
+    small = bench.new("Small", writes("small.txt"))
+    stubborn = bench.new("Stubborn", script(turn(step(run=HOGS["processes"][0]))))
     bench.up()
-    first, *_ = bench.issue(issue)["attempts"]
-    assert first["detail"].endswith("was killed for starting more than 12 processes")
-    assert bench.issue(issue)["status"] == "closed"
+    for name, (_, says) in HOGS.items():
+        shown = bench.issue(issues[name])
+        first, *_ = shown["attempts"]
+        assert (first["outcome"], says in first["detail"]) == ("over-budget", True), first["detail"]
+        assert f"kept-{name}" in bench.hub[first["head"]].tree, "its work was saved"
+        assert shown["resolution"] == "landed", "a fresh session went on from there"
+    assert [one["outcome"] for one in bench.issue(small)["attempts"]] == ["landed"], "others notice nothing"
+    given_up = bench.issue(stubborn)
+    assert "2 attempts ended at their budget; last: the agent was killed for starting" in given_up["needs_person"]
+    assert bench.data("status")["queue_stopped"] is None
+    assert list(Path(bench.paths.workspaces).iterdir()) == []
+
+
+SERVICES = """
+[sandbox]
+use = "required"
+writable = [{meeting}]
+[workspace]
+overlay = "always"
+setup = "echo $TAPEOUT_NAMESPACE $TAPEOUT_PORT_BASE >> {folder}/made"
+teardown = "echo $TAPEOUT_NAMESPACE $TAPEOUT_PORT_BASE >> {folder}/gone"
+"""
 
 
 @needs_bubblewrap
-def test_a_killed_worker_leaves_no_process_no_mount_and_no_file_and_its_work_is_saved(bench: Workbench) -> None:
-    text = CONFIG + '[sandbox]\nuse = "required"\n[workspace]\noverlay = "always"\n'
+@pytest.mark.parametrize("victim", ["worker", "agent", "floor"])
+def test_whoever_is_killed_nothing_is_left_and_the_work_is_saved(bench: Workbench, tmp_path: Path, victim: str) -> None:
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    text = CONFIG + SERVICES.format(meeting=json.dumps(str(meeting)), folder=meeting)
     bench.commit({"tapeout.toml": text}, "Configure")
-    stays = "setsid sleep 321 & rm README.md; echo x > unsaved; sleep 321"
-    issue = bench.new("Die", script(turn(step(run=stays), session=1), turn(step(write="b", text="2"))))
+    stays = f"setsid sleep {SLEEP} & rm README.md; echo x > unsaved; touch {meeting}/there"
+    waits = f"until test -e {meeting}/go; do sleep 0.05; done"
+    last = (step(write="b", text="2"), step(commit="b"))
+    issue = bench.new("Die", script(turn(step(run=stays), step(run=waits), *last, session=1), turn(*last)))
     floor = bench.start("up", "--plain")
+    wait_until(floor, (meeting / "there").exists)
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
-        wait_for(bell, lambda: bool(tracker.attempts(running=True)))
         (attempt,) = tracker.attempts(running=True)
-        unsaved = Path(bench.paths.workspaces, attempt.id, "upper/unsaved")
-        while not unsaved.exists():
-            assert floor.poll() is None
-            time.sleep(0.02)
-        kill(attempt.pid)
+        kill({"worker": attempt.pid, "floor": floor.pid, "agent": agent_below(attempt.pid)}[victim])
+        if victim == "floor":
+            floor.communicate()
+            floor = bench.start("up", "--plain")
+        (meeting / "go").touch()
         wait_for(bell, lambda: tracker.issue(issue).status == "closed")
+        outcomes = [one.outcome for one in tracker.attempts(issue=issue)]
     bench.run("stop")
     floor.communicate(timeout=60)
+
+    assert outcomes == (["landed"] if victim == "floor" else ["interrupted", "landed"])
     assert set(bench.git("ls-tree", "--name-only", "main").split()) == {"tapeout.toml", "unsaved", "b"}
     assert list(Path(bench.paths.workspaces).iterdir()) == []
+    assert list(Path(bench.paths.bells).iterdir()) == []
     assert bench.paths.root not in Path("/proc/self/mounts").read_text()
-    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "321"]]
+    assert not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", SLEEP]]
+    for block in Path(bench.environment["TAPEOUT_HOME"], "ports").iterdir():
+        with locks.attempt(str(block)) as free:
+            assert free, "its ports are free again"
+    made, gone = ((meeting / name).read_text().splitlines() for name in ("made", "gone"))
+    assert len(made) == len(outcomes)
+    assert gone == made, "each namespace was cleared up once, with its own ports"
+
+
+def agent_below(worker: int) -> int:
+    """The program of the agent that a worker runs, in its sandbox."""
+    for process in psutil.Process(worker).children(recursive=True):
+        words = process.cmdline()
+        if words[:1] == [sys.executable] and "scripted" in words[-1]:
+            return process.pid
+    raise AssertionError("it has none")
+
+
+def wait_until(process: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
+    """Wait as long as a process lives."""
+    while not condition():
+        assert process.poll() is None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+@needs_bubblewrap
+def test_a_planner_is_confined_like_a_worker(bench: Workbench, servers: tuple[int, int]) -> None:
+    configured(bench, servers, '[sandbox]\nuse = "required"\nnetwork = "none"\n')
+    places = {
+        "secret": Path(bench.environment["HOME"], "secret"),
+        "checkout": bench.root / "tapeout.toml",
+        "tracker": bench.paths.tracker_db,
+        "code": "tapeout.toml",
+        "door": "$TMPDIR/.tapeout",
+    }
+    looks = "; ".join(f'test -e "{path}" && seen="$seen {name}"' for name, path in places.items())
+    calls = f"{sys.executable} -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:{servers[1]}\")'"
+    plan = "---\\ntitle: I see$seen\\nacceptance: it works\\n---\\nDo it.\\n"
+    run = f'seen=; {looks}; {calls} && seen="$seen network"; printf "{plan}" > {PLAN_FILE}'
+    made = bench.data("plan", script(turn(step(run=run))))
+    assert [issue["title"] for issue in made["issues"]] == ["I see code"]

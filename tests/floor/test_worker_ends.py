@@ -122,7 +122,9 @@ def test_work_is_salvaged_under_an_invalid_configuration(site: Workbench) -> Non
     worker.wait()
     break_config(site)
     words = [sys.executable, "-c", "import sys; from tapeout.floor.salvage import main; main(*sys.argv[1:])"]
-    subprocess.run([*words, site.paths.root, "main", ATTEMPT], check=True, env=site.environment)
+    subprocess.run(
+        [*words, site.paths.root, *find_repository(str(site.root)), "main", ATTEMPT], check=True, env=site.environment
+    )
     with site.tracker() as tracker:
         attempt = tracker.attempt(ATTEMPT)
     assert (attempt.outcome, attempt.detail) == ("interrupted", "its worker died")

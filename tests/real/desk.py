@@ -1,5 +1,6 @@
 """A place for a real agent to work in: a repository, a home, a scripted model, and what is heard of its sessions."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -9,9 +10,11 @@ from typing import Any
 import anyio
 import psutil
 
-from tapeout import agents
+from tapeout import agents, workspaces
 from tapeout.base.processes import become_subreaper, end_descendants
+from tapeout.base.sandbox import UNCONFINED, Confined, Confinement, Sandbox
 from tapeout.config import AgentConfig, CheckConfig, Config
+from tapeout.floor.confines import Surroundings, agent_policy
 from tests.real.library import git
 
 
@@ -40,7 +43,10 @@ class Desk:
         self.code.mkdir(parents=True)
         git(self.code, "init", "--quiet")
         git(self.code, "commit", "--quiet", "--allow-empty", "--message=Start")
-        (folder / "tmp").mkdir()
+        for private in ("tmp", "home"):
+            (folder / private).mkdir()
+        self._workspace = workspaces.Workspace("desk", str(folder), "", "")
+        self._sandbox: Sandbox | None = None
         self._env = {"PATH": os.environ["PATH"], "TERM": "dumb", "TMPDIR": str(folder / "tmp")}
         self._agent = agent
         self._config = AgentConfig(command=command, env=dict(environment))
@@ -54,9 +60,11 @@ class Desk:
         """A session in the repository."""
         own = self._config.model_copy(update={"mode": mode})
         check = (CheckConfig(name="none", run="true"),)
-        spec = agents.resolve(self._agent, Config(agents={self._agent: own}, check=check))
+        config = Config(agents={self._agent: own}, check=check)
+        spec, confinement = self._in_sandbox(agents.resolve(self._agent, config), config)
         return agents.open_session(
             spec,
+            confinement=confinement,
             cwd=str(self.code),
             env=self._env,
             on_update=self._hear,
@@ -64,6 +72,22 @@ class Desk:
             terminal=Screen(),
             **options,
         )
+
+    def confine(self, sandbox: Sandbox) -> None:
+        """From now on the agent works in a sandbox as a worker's does, with a copy of its login in a private home."""
+        self._sandbox = sandbox
+
+    def _in_sandbox(self, spec: agents.AgentSpec, config: Config) -> tuple[agents.AgentSpec, Confinement]:
+        if self._sandbox is None:
+            return spec, UNCONFINED
+        env, place = agents.session_environment(spec, self._env), self._workspace
+        if not os.listdir(place.home):
+            workspaces.fill_home(env["HOME"], place.home, (*spec.home, "~/.gitconfig"))
+        around = Surroundings(env["HOME"], place.root + "-state", ())
+        replaces = self._sandbox.replaces_folders
+        confines = agent_policy(spec, place, env, config=config, around=around, replaces=replaces)
+        spec = dataclasses.replace(spec, env={**spec.env, **confines.env})
+        return spec, Confined(self._sandbox, confines.policy)
 
     async def play(self, *prompts: str) -> list[agents.TurnResult]:
         """One session with these prompts."""

@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from tapeout import agents
+from tapeout.agents.lasting import GO_ON
+from tapeout.base.sandbox import Sandbox, available
 from tests.real.desk import Desk, commit
 from tests.real.kits import KITS, Kit
 from tests.support.install_agents import AGENTS
@@ -104,6 +106,31 @@ async def test_it_is_cancelled_then_killed_and_goes_on(desk: Desk, model_server:
     assert "That is one." in result.text
     assert desk.log == ["Start", "one"]
     assert len(model_server.requests[-1].conversation.prompts) >= 3, "it does not know what was said before"
+
+
+SANDBOXES = [found for found in available() if isinstance(found, Sandbox)]
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES, ids=[type(one).__name__ for one in SANDBOXES])
+@pytest.mark.parametrize("name", NAMES)
+async def test_in_its_sandbox_it_outlives_the_death_of_its_process(
+    desk: Desk, sandbox: Sandbox, model_server: ModelServer
+) -> None:
+    desk.confine(sandbox)
+    hang = render_script([{"run": HANG.format(flag="there"), "patience": 60}], [{"run": commit("one")}])
+
+    async def reap() -> None:
+        await anyio.to_thread.run_sync(desk.reap)
+
+    async with agents.lasting_session(lambda resume: desk.open(resume=resume), reap=reap) as session:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_when, desk.code / "there", desk.kill)
+            result = await session.prompt(hang)
+        assert result.stop_reason == "end_turn"
+    assert desk.log == ["Start", "one"]
+    prompts = model_server.requests[-1].conversation.prompts
+    assert any(GO_ON[:40] in prompt for prompt in prompts)
+    assert len(prompts) >= 2, "it does not know what was said before"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,15 @@ from tapeout.tracker import Draft, Tracker
 from tapeout.tracker.model import SUPERVISION
 from tapeout.tracker.prime.clipping import name
 from tapeout.tracker.prime.digest import DIGEST_BUDGET, MIN_DIGEST_BUDGET, compile_digest
-from tapeout.tracker.prime.digest_facts import CutOff, DigestFacts, FloorNow, HotSpot, Kind, Running
+from tapeout.tracker.prime.digest_facts import (
+    Asked,
+    CutOff,
+    DigestFacts,
+    FloorNow,
+    HotSpot,
+    Kind,
+    Running,
+)
 from tapeout.tracker.prime.model import Closed, Facts
 from tests.tracker.test_prime import NOW, briefs, facts, many, moments, names, numbers, texts
 
@@ -25,6 +33,7 @@ digest_facts = st.builds(
     plan=facts,
     floor=st.none() | st.builds(FloorNow, numbers, names, moments),
     held=many(texts),
+    asked=many(st.builds(Asked, briefs, names, texts, moments), 8),
     red_main=many(briefs),
     running=many(
         st.builds(Running, briefs, names, numbers, numbers, st.just("working"), moments, shares), 40
@@ -45,7 +54,7 @@ def test_no_state_makes_it_longer_than_its_budget_or_drops_what_matters_most(fac
     assert digest.tokens == estimate(digest.text) <= budget
     assert compile_digest(facts, budget) == digest
     assert digest.text.replace("\n", "").replace("\t", "").isprintable()
-    firsts = [some[0].issue.id for some in (facts.running, facts.hot_spots, facts.cut_off) if some]
+    firsts = [some[0].issue.id for some in (facts.asked, facts.running, facts.hot_spots, facts.cut_off) if some]
     firsts += [one.issue.id for one in facts.plan.failures[:1]] + [one.id for one in facts.plan.ready[:1]]
     for identity in firsts:
         assert name(identity) in digest.text
@@ -80,7 +89,8 @@ def test_it_tells_what_stands_still_what_goes_wrong_what_runs_and_what_holds_up(
             lease, attempt = tracker.begin_attempt(
                 issue.id, f"a-{number}", 600.0, agent="codex", host="h", pid=1, pid_started=1.0
             )
-            note = {"entries": [{"kind": "told", "evidence": "x"}, {"kind": kind, "evidence": f"evidence of {kind}"}]}
+            told = {"kind": "told", "evidence": "x"}
+            note = {"entries": [told, {"kind": kind, "evidence": f"evidence of {kind}"}, told]}
             tracker.note_attempt(attempt.id, SUPERVISION, note, lease=lease)
         tracker.set_activity("a-1", "Edit src/a.py", 60_000, 200_000)
         now = tracker.attempt("a-1").started_at + 130
@@ -98,6 +108,21 @@ def test_it_tells_what_stands_still_what_goes_wrong_what_runs_and_what_holds_up(
     assert f"- {hot.id} P2 «Issue 1» (ready): 5 issues wait for it" in text
     assert "- task: " in text
     assert rest
+
+
+def test_it_tells_what_agents_ask_that_nobody_has_answered(tracker: Tracker) -> None:
+    with tracker:
+        issue = tracker.create(Draft("One"))
+        lease, attempt = tracker.begin_attempt(issue.id, "a-1", 60.0, agent="x", host="h", pid=1, pid_started=1.0)
+        answered, open_one = (tracker.ask(lease, attempt.id, f"Run {n}?", ["allow_once"], 9e9) for n in range(2))
+        tracker.answer(answered.id, "allow")
+        now = open_one.asked_at + 130
+        text = tracker.digest(now=now).text
+        assert sections(text)[0] == "Agents ask"
+        assert f"- {open_one.id} for 2 min, on {issue.id} P2 «One»: «Run 1?»\n" in text
+        assert "Run 0?" not in text
+        tracker.close_issue(issue.id)
+        assert "Agents ask" not in tracker.digest(now=now).text
 
 
 def test_notes_that_other_clones_wrote_wrong_are_passed_over(tracker: Tracker) -> None:

@@ -87,6 +87,14 @@ def test_a_rebuild_brings_the_outbox_to_git_first(paths: StatePaths, tracker: Tr
     assert len(logged(paths)) == 1
 
 
+def test_a_rebuild_keeps_that_the_floor_is_paused(paths: StatePaths, tracker: Tracker) -> None:
+    tracker.rest_floor()
+    said = tracker.floor_rests()
+    rebuild.rebuild(paths)
+    assert said
+    assert tracker.floor_rests() == said
+
+
 def test_an_open_tracker_goes_on_with_the_new_index(paths: StatePaths, tracker: Tracker) -> None:
     tracker.create(Draft("one"))
     rebuild.rebuild(paths)

@@ -81,3 +81,19 @@ def test_block_in_use_by_a_stranger_is_skipped(tmp_path: Path, address: str) -> 
             ports.lease(str(tmp_path))
         for one in held:
             one.close()
+
+
+def test_the_block_of_a_dead_attempt_is_had_again_unless_somebody_else_has_it(tmp_path: Path) -> None:
+    home, root = str(tmp_path), str(tmp_path / "workspace")
+    os.mkdir(root)
+    held = ports.lease(home)
+    ports.note_ports(root, held)
+    with ports.lease_again(home, root) as other:
+        assert other.base != held.base
+    held.close()
+    with socket.create_server(("127.0.0.1", held.base)), ports.lease_again(home, root) as again:
+        assert again.base == held.base, "what listens there is for whoever clears up"
+    for damaged in ("", "x", "99999999", str(ports.FIRST + 1)):
+        Path(root, "ports").write_text(damaged)
+        with ports.lease_again(home, root) as other:
+            assert other.base in range(ports.FIRST, ports.LAST, ports.COUNT)

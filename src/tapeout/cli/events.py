@@ -93,7 +93,7 @@ _DESCRIBERS: dict[str, _Describe] = {
     "attached": lambda data: f"attached {data['name']} ({data['size']:,} bytes)",
     "detached": lambda data: f"detached {data['name']}",
     "claimed": lambda data: "" if data["owner"].startswith(("a-", "salvage:")) else f"claimed by {data['owner']}",
-    "gave-up": lambda data: f"given up, needs a person: {data['reason']}",
+    "gave-up": lambda data: f"needs a person: {data['reason']}",
     "attempt-started": lambda data: f"{data['attempt']}: attempt {data['number']} by {data['agent']}",
     "attempt-updated": _attempt_updated,
     "attempt-noted": _attempt_noted,

@@ -73,6 +73,7 @@ def _propose(context: Context, tracker: Tracker, goal: str, agent: str | None) -
     config = gate.load_config(open_bare(context.paths.hub), base)
     request = session.PlanRequest(
         paths=context.paths,
+        repository=context.repository,
         config=config,
         base=base,
         agent=_installed(agent or config.floor.agent, config),

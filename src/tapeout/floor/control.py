@@ -14,7 +14,7 @@ import anyio
 from tapeout.base.errors import TapeoutError
 from tapeout.floor.cuts import Cut, Tell
 from tapeout.floor.pausing import Pause
-from tapeout.floor.policy import EndAttempt
+from tapeout.floor.policy import HELD, EndAttempt
 from tapeout.floor.supervision import Supervisor
 from tapeout.floor.words import words_of
 from tapeout.tracker import Tracker
@@ -151,7 +151,7 @@ def killed(order: Order) -> EndAttempt:
     """How an attempt ends that a person killed: as stopped, which is nobody's failure. Its issue is ready again, unless
     it is to be held."""
     detail = f"killed by {order.actor}{_why(order)}"
-    return EndAttempt("stopped", detail, f"held by {order.actor}{_why(order)}" if order.now else None)
+    return EndAttempt("stopped", detail, f"{HELD}{order.actor}{_why(order)}" if order.now else None)
 
 
 def kill_among(orders: Sequence[Order]) -> Order | None:

@@ -31,6 +31,7 @@ from tapeout.floor.confines import Confines, Surroundings, agent_policy, door_po
 from tapeout.floor.door import Door, opened
 from tapeout.floor.guards import Cut
 from tapeout.floor.preparation import Preparation
+from tapeout.tracker.model import Attempt
 
 LOOK_SECONDS = 1.0
 """How often processes and memory are looked at."""
@@ -55,6 +56,8 @@ class Room:
     spec: agents.AgentSpec
     """The agent, with the variables that it needs in there."""
     confinement: Confinement
+    limits: Limits
+    """How much everything in it may use together."""
 
 
 def sandbox_for(config: Config) -> Sandbox:
@@ -95,6 +98,23 @@ def in_layers(spec: agents.AgentSpec, site: Site, commit: str) -> bool:
     return workspaces.layers_work(site.paths, sandbox)
 
 
+def attempt_environment(
+    site: Site, attempt: Attempt, workspace: workspaces.Workspace, ports: workspaces.PortLease
+) -> dict[str, str]:
+    """The environment of all that runs for an attempt, but for what its agent adds."""
+    settings = workspaces.Settings(
+        attempt=attempt.id,
+        issue=attempt.issue,
+        number=attempt.number,
+        tmp=workspace.tmp,
+        repository=site.repository.root,
+        home=os.path.dirname(site.paths.root),
+        port_base=ports.base,
+        port_count=ports.count,
+    )
+    return workspaces.environment(os.environ, settings)
+
+
 @contextlib.asynccontextmanager
 async def isolated(
     spec: agents.AgentSpec,
@@ -119,43 +139,81 @@ async def isolated(
     Raises:
         EnvironmentProblem: its private home cannot be made, or `setup` failed.
     """
-    config, repository = site.config, site.repository
-    sandbox = sandbox_for(config)
+    await furnish(spec, workspace, env, site.config)
+    async with (
+        confined(spec, workspace, env, site) as bare,
+        _way_to_tracker(spec, workspace, env, site) as asking,
+    ):
+        room = dataclasses.replace(bare, spec=dataclasses.replace(bare.spec, env={**bare.spec.env, **asking}))
+        whole = agents.session_environment(room.spec, env)
+        preparation = Preparation(site.config.workspace, workspace, room.confinement, whole, room.limits, show)
+        try:
+            await preparation.set_up(site.paths, start, stop)
+            async with watched(room, workspace, site.config, cut):
+                yield room
+        finally:
+            with anyio.CancelScope(shield=True):
+                await preparation.tear_down()
+
+
+async def furnish(
+    spec: agents.AgentSpec, workspace: workspaces.Workspace, env: Mapping[str, str], config: Config
+) -> None:
+    """Put into the private home of a new workspace what its agent needs of the user's.
+
+    Raises:
+        EnvironmentProblem: it cannot be copied.
+    """
+    if isinstance(sandbox_for(config), Nothing):
+        return
     home = agents.session_environment(spec, env).get("HOME", "")
-    around = Surroundings(home, os.path.dirname(site.paths.root), (repository.root, repository.git_dir))
+    await anyio.to_thread.run_sync(workspaces.fill_home, home, workspace.home, (*spec.home, *config.sandbox.home))
+
+
+@contextlib.asynccontextmanager
+async def confined(
+    spec: agents.AgentSpec, workspace: workspaces.Workspace, env: Mapping[str, str], site: Site
+) -> AsyncIterator[Room]:
+    """The sandbox of a furnished workspace, with what of the network may be reached from it; without a way to the
+    tracker."""
+    config, sandbox = site.config, sandbox_for(site.config)
     if isinstance(sandbox, Nothing):
         confines = Confines(Policy(limits=limits_for(config)))
     else:
         full = agents.session_environment(spec, env)
-        await anyio.to_thread.run_sync(workspaces.fill_home, home, workspace.home, (*spec.home, *config.sandbox.home))
-        confines = agent_policy(spec, workspace, full, config=config, around=around, replaces=sandbox.replaces_folders)
-    confined = Confined(sandbox, confines.policy)
-    async with (
-        anyio.create_task_group() as tasks,
-        _way_out(confined, spec, env, config) as (confinement, proxied),
-        _way_to_tracker(sandbox, workspace, env, site, around) as asking,
-    ):
-        room = Room(dataclasses.replace(spec, env={**spec.env, **confines.env, **proxied, **asking}), confinement)
-        whole, limits = agents.session_environment(room.spec, env), confines.policy.limits
-        preparation = Preparation(config.workspace, workspace, confinement, whole, limits, show)
-        try:
-            await preparation.set_up(site.paths, start, stop)
-            tasks.start_soon(watch, limits, config.sandbox.disk, workspace.root, cut)
-            yield room
-        finally:
-            with anyio.CancelScope(shield=True):
-                await preparation.tear_down()
+        around, replaces = _surroundings(full, site), sandbox.replaces_folders
+        confines = agent_policy(spec, workspace, full, config=config, around=around, replaces=replaces)
+    async with _way_out(Confined(sandbox, confines.policy), spec, env, config) as (confinement, proxied):
+        known = dataclasses.replace(spec, env={**spec.env, **confines.env, **proxied})
+        yield Room(known, confinement, confines.policy.limits)
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    room: Room, workspace: workspaces.Workspace, config: Config, cut: Callable[[Cut], None]
+) -> AsyncIterator[None]:
+    """Somebody looks at what the agent uses, for the time of the block; see `watch`."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, room.limits, config.sandbox.disk, workspace.root, cut)
+        yield
         tasks.cancel_scope.cancel()
+
+
+def _surroundings(env: Mapping[str, str], site: Site) -> Surroundings:
+    checkout = (site.repository.root, site.repository.git_dir)
+    return Surroundings(env.get("HOME", ""), os.path.dirname(site.paths.root), checkout)
 
 
 @contextlib.asynccontextmanager
 async def _way_to_tracker(
-    sandbox: Sandbox, workspace: workspaces.Workspace, env: Mapping[str, str], site: Site, around: Surroundings
+    spec: agents.AgentSpec, workspace: workspaces.Workspace, env: Mapping[str, str], site: Site
 ) -> AsyncIterator[Mapping[str, str]]:
     """The variables by which a `tapeout` command in the sandbox finds its way to the tracker."""
+    sandbox = sandbox_for(site.config)
     if isinstance(sandbox, Nothing):
         yield {}
         return
+    around = _surroundings(agents.session_environment(spec, env), site)
     policy = door_policy(workspace, site.paths, site.config, around, env.get("PATH", ""))
     door = Door(Confined(sandbox, policy), {**env, "HOME": workspace.home}, (workspace.tmp, workspace.code))
     async with opened(door, workspace.tmp) as path:

@@ -197,7 +197,7 @@ class Floor:
         state_root, repository = settings.paths.root, settings.repository
         for attempt in plan.salvage:
             by_person = "yes" if self._state.stopping else ""
-            words = (state_root, settings.branch, attempt.id, by_person)
+            words = (state_root, repository.root, repository.git_dir, settings.branch, attempt.id, by_person)
             await self._executor.submit(Job(f"{SALVAGE}{attempt.id}", "tapeout.floor.salvage:main", words))
         for passed in plan.passed_over:
             self._state.passed_over[passed] = self._state.passed_over.get(passed, 0) + 1

@@ -42,6 +42,10 @@ SPIRAL = "went in circles: "
 """What the detail of an attempt begins with that was cut as a spiral; the evidence follows."""
 
 
+HELD = "held by "
+"""What the reason begins with why no agent goes on with an issue that a person keeps for themselves."""
+
+
 @dataclass(frozen=True)
 class Refine:
     """Give the findings to the same session and let it try again."""

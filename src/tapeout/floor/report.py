@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from tapeout.floor.memory.model import Round
 from tapeout.floor.memory.solutions import Solution
 from tapeout.floor.memory.splitting import issue_file, split
-from tapeout.floor.policy import is_spiral
+from tapeout.floor.policy import HELD, is_spiral
 from tapeout.tracker.model import Attempt, Change, Issue
 
 EXCERPT_LINES = 12
@@ -30,12 +30,13 @@ def give_up_report(
         rounds: what is remembered of the attempts, oldest first.
         solutions: what landed on other issues that had failed in the same way.
     """
-    lines = [f"**Given up: needs a person.** {reason}", ""]
+    held = reason.startswith(HELD)
+    lines = [f"**{'Waits for a person' if held else 'Given up: needs a person'}.** {reason}", ""]
     for attempt in attempts:
         lines += _attempt(
             attempt, changes.get(attempt.id, ()), [one for one in rounds if one.attempt == attempt.number]
         )
-    lines += [*_common(rounds), *_elsewhere(solutions), *_ways_on(issue, attempts, rounds)]
+    lines += [*_common(rounds), *_elsewhere(solutions), *_ways_on(issue, attempts, rounds, held=held)]
     return "\n".join(lines)
 
 
@@ -90,7 +91,7 @@ def _elsewhere(solutions: Sequence[Solution]) -> list[str]:
     return ["Other issues failed in the same way, and landed:", "", *lines, ""]
 
 
-def _ways_on(issue: Issue, attempts: Sequence[Attempt], rounds: Sequence[Round]) -> list[str]:
+def _ways_on(issue: Issue, attempts: Sequence[Attempt], rounds: Sequence[Round], *, held: bool) -> list[str]:
     agents = sorted({one.agent for one in attempts})
     other = f" Or give it to another agent than {', '.join(agents)} (`--agent`)." if agents else ""
     circles = any(is_spiral(one) for one in attempts)
@@ -99,10 +100,11 @@ def _ways_on(issue: Issue, attempts: Sequence[Attempt], rounds: Sequence[Round])
         if circles
         else "make the issue smaller or clearer"
     )
+    first = "say in the issue what should be done otherwise" if held else clearer
     lines = [
         "What you can do:",
         "",
-        f"- {clearer} (`tapeout issue edit`), then `tapeout issue reopen {issue.id}`: agents start again with a full"
+        f"- {first} (`tapeout issue edit`), then `tapeout issue reopen {issue.id}`: agents start again with a full"
         f" budget.{other}",
         "- finish it by hand from the last commit above, which is kept in the hub;",
         f"- or close it: `tapeout issue close {issue.id} --as wontfix`.",

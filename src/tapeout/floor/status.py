@@ -11,6 +11,7 @@ from tapeout.floor.budgets.run import reached_now
 from tapeout.floor.context.topics import CONTEXT
 from tapeout.floor.health import State, WaitsFor, health_of
 from tapeout.floor.lock import Holder, current_floor
+from tapeout.floor.policy import HELD
 from tapeout.floor.providers.pauses import Pause, read_pauses
 from tapeout.tracker import Counts, Filter, Tracker
 from tapeout.tracker.commands.pushes import AGENT as PUSHED
@@ -159,12 +160,12 @@ class IssueOutcome:
     issue: str
     title: str
     result: str
-    """landed, given up, closed, or refused: what was pushed, and whose it is."""
+    """landed, given up, held: a person keeps it, closed, or refused: what was pushed, and whose it is."""
     attempts: int
     rounds: int
     """Prompts in all attempts together."""
     note: str
-    """What went wrong on the way, or why it was given up."""
+    """What went wrong on the way, or why no agent goes on."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Chan
         notes.append("a turn ended without a change")
     rounds = sum(attempt.rounds for attempt in attempts)
     if issue.needs_person:
-        return IssueOutcome(issue.id, issue.title, "given up", len(attempts), rounds, issue.needs_person)
+        result = "held" if issue.needs_person.startswith(HELD) else "given up"
+        return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, issue.needs_person)
     result = "landed" if issue.resolution == "landed" else "closed" if issue.status == "closed" else "refused"
     return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
 

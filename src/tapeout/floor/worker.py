@@ -35,10 +35,11 @@ from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.control import Control
+from tapeout.floor.cuts import Cut
 from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
 from tapeout.floor.handoff.leaving import leave_handoff
-from tapeout.floor.isolation import Room, Site, in_layers, isolated, problem_of
+from tapeout.floor.isolation import Room, Site, attempt_environment, in_layers, isolated, problem_of
 from tapeout.floor.lanes import lane_of
 from tapeout.floor.liveness import Liveness
 from tapeout.floor.memory.recorder import Recorder
@@ -218,6 +219,7 @@ class Worker:
             layered = in_layers(spec, site, start or base)
             create = partial(workspaces.create, self._paths, self._id, base, start, layered=layered)
             workspace = await anyio.to_thread.run_sync(create)
+            workspaces.note_ports(workspace.root, ports)
             self._progress.started(workspace.base)
             point("worker.workspace")
             recording = resources.enter_context(workspaces.Recorder(self._recording))
@@ -226,7 +228,7 @@ class Worker:
             transcript = resources.enter_context(
                 agents.Transcript(os.path.join(self._paths.transcripts, f"{self._id}.jsonl"))
             )
-            env = self._environment(workspace, ports)
+            env = attempt_environment(site, self._attempt, workspace, ports)
             async with (
                 isolated(
                     spec,
@@ -235,7 +237,7 @@ class Worker:
                     site,
                     start=start or base,
                     show=recording.line,
-                    cut=self._supervisor.take,
+                    cut=self._used_too_much,
                     stop=self._tracker.stop_queue,
                 ) as room,
                 agents.lasting_session(
@@ -331,18 +333,10 @@ class Worker:
             chain=self._chain,
         )
 
-    def _environment(self, workspace: workspaces.Workspace, ports: workspaces.PortLease) -> dict[str, str]:
-        settings = workspaces.Settings(
-            attempt=self._id,
-            issue=self._lease.issue,
-            number=self._attempt.number,
-            tmp=workspace.tmp,
-            repository=self._repository.root,
-            home=os.path.dirname(self._paths.root),
-            port_base=ports.base,
-            port_count=ports.count,
-        )
-        return workspaces.environment(os.environ, settings)
+    def _used_too_much(self, cut: Cut) -> None:
+        """The agent was over a limit of its sandbox, which counts as its attempt's budget."""
+        self._accounts.guard.exhausted(cut.evidence)
+        self._supervisor.take(cut)
 
     def _first_prompt(self) -> str:
         work = prompting.read_assignment(self._tracker, self._config, self._branch, self._lease.issue, self._attempt)

@@ -62,6 +62,13 @@ MAX_ESTIMATE = 10**9
 RED_MAIN = "red-main"
 """Label of issues that say that the target branch itself fails the gate."""
 
+ORDER, QUESTION, ANSWER = "order", "question", "answer"
+"""What the topics of attempts' notes begin with about what people and agents tell each other; the id follows after a
+full stop."""
+
+REST = "floor-paused"
+"""Setting of the index: by whom the whole floor is paused, and since when."""
+
 SUPERVISION = "supervision"
 """Topic of the note of an attempt about what its supervision told the agent, and why it ended the session."""
 

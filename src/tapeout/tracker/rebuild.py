@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from tapeout.base.paths import StatePaths
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import bulk, gitlog, knowledge, log, merge, outbox, overlap, schema
+from tapeout.tracker.model import REST
 from tapeout.tracker.operations import Operation
 
 
@@ -126,7 +127,9 @@ def _columns(old: sqlite3.Connection) -> str:
 
 
 def _settings(old: sqlite3.Connection) -> list[tuple[str, str]]:
-    """What the old index knows that is in no log: why the queue is stopped, how claims are shared."""
+    """What the old index knows that is in no log: why the queue is stopped, how claims are shared, that the floor is
+    paused, which run it is in."""
+    kept = ("queue-stopped", "shared-claims", REST, "floor-run")
     with contextlib.suppress(sqlite3.DatabaseError):
-        return old.execute("SELECT key, value FROM meta WHERE key IN ('queue-stopped', 'shared-claims')").fetchall()
+        return old.execute(f"SELECT key, value FROM meta WHERE key IN ({', '.join('?' * len(kept))})", kept).fetchall()
     return []

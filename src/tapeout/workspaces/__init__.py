@@ -33,7 +33,7 @@ from tapeout.workspaces.layers import exist as layers_exist
 from tapeout.workspaces.layers import is_large
 from tapeout.workspaces.model import Pulled, Workspace, attempt_ref, superseded_prefix
 from tapeout.workspaces.playback import attach, replay
-from tapeout.workspaces.ports import PortLease, lease
+from tapeout.workspaces.ports import PortLease, lease, lease_again, note_ports
 from tapeout.workspaces.prepared import Recipe, keep, restore
 from tapeout.workspaces.probing import layers_work
 from tapeout.workspaces.pulling import pull
@@ -59,7 +59,9 @@ __all__ = [
     "layers_exist",
     "layers_work",
     "lease",
+    "lease_again",
     "leftovers",
+    "note_ports",
     "open_workspace",
     "pull",
     "read",

@@ -22,6 +22,8 @@ COUNT = 10
 
 FIRST, LAST = 20_000, 29_999
 
+_NOTE = "ports"
+
 
 class PortLease:
     """A block of `COUNT` ports, from `base` on, until `close`."""
@@ -68,6 +70,37 @@ def lease(home: str) -> PortLease:
     raise EnvironmentProblem(
         f"no block of {COUNT} free ports between {FIRST} and {LAST}", hint="end some attempts or servers"
     )
+
+
+def note_ports(root: str, held: PortLease) -> None:
+    """Note in a workspace's folder which block its attempt has, for whoever clears up after it."""
+    with open(os.path.join(root, _NOTE), "w", encoding="ascii") as file:
+        file.write(str(held.base))
+
+
+def lease_again(home: str, root: str) -> PortLease:
+    """The block that the attempt of a workspace had, whatever listens there; another one if that is not known, or if
+    somebody else has it by now.
+
+    Raises:
+        EnvironmentProblem: all blocks are taken.
+    """
+    base = _noted(root)
+    if base in range(FIRST, LAST + 1, COUNT):
+        folder = os.path.join(home, "ports")
+        os.makedirs(folder, exist_ok=True)
+        descriptor = _try_lock(os.path.join(folder, str(base)))
+        if descriptor is not None:
+            return PortLease(base, descriptor)
+    return lease(home)
+
+
+def _noted(root: str) -> int:
+    try:
+        with open(os.path.join(root, _NOTE), encoding="ascii") as file:
+            return int(file.read(8))
+    except (OSError, ValueError):
+        return 0
 
 
 def _try_lock(path: str) -> int | None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,12 @@ def test_a_child_that_cannot_be_confined_is_not_started(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem):
         run_captured(["touch", "made"], cwd=str(tmp_path), env={}, timeout=5, before_exec=refuse)
     assert not (tmp_path / "made").exists()
+
+
+def test_what_killed_attempts_left_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("old", "new"):
+        (tmp_path / f"tapeout-sandbox-{name}/hidden").mkdir(parents=True)
+    os.utime(tmp_path / "tapeout-sandbox-old", (0, 0))
+    list(available())
+    assert [path.name for path in tmp_path.iterdir()] == ["tapeout-sandbox-new"]

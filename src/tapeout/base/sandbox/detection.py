@@ -1,11 +1,14 @@
 """Which sandbox works on this machine: each is tried once, for a version number proves nothing."""
 
+import contextlib
 import functools
+import glob
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +20,8 @@ from tapeout.base.sandbox.policy import Policy
 
 _PATIENCE = 10.0
 """Seconds for an attempt that takes 10 ms; one that hangs does not work."""
+
+_PREFIX = "tapeout-sandbox-"
 
 _LINUX = sys.platform.startswith("linux")
 
@@ -86,7 +91,8 @@ def _landlock() -> Sandbox:
 
 def _problem(sandbox: Sandbox) -> str:
     """Why it does not do what it should; empty if it does."""
-    folder = tempfile.mkdtemp(prefix="tapeout-")
+    _sweep()
+    folder = tempfile.mkdtemp(prefix=_PREFIX)
     try:
         paths = {name: os.path.join(folder, name) for name in ("writable", "hidden", "outside")}
         for path in paths.values():
@@ -109,6 +115,15 @@ def _problem(sandbox: Sandbox) -> str:
         return (done.output.strip().splitlines() or ["does not confine"])[-1][:200]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Delete what attempts left that were killed."""
+    oldest = time.time() - 10 * _PATIENCE
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            if os.lstat(folder).st_mtime < oldest:
+                shutil.rmtree(folder)
 
 
 def _run(argv: list[str], cwd: str) -> Captured:

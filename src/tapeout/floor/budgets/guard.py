@@ -66,6 +66,12 @@ class BudgetGuard(Quiet):
             self._wake = self._runs_out(now)
         return answer
 
+    def exhausted(self, evidence: str) -> None:
+        """The session is ended for what it uses of the machine (`isolation.watch`): that counts like a budget of the
+        attempt, so that not every attempt of an issue does it again."""
+        if self.reached is None:
+            self.reached = Reached("attempt", "resources", evidence)
+
     def spend(self, now: float) -> Spend:
         """What the session has used so far."""
         return self._meter.spend(now)

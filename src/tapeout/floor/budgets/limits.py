@@ -45,7 +45,7 @@ class Reached:
 
     scope: Scope
     measure: str
-    """What of it: tokens, cost, time or attempts."""
+    """What of it: tokens, cost, time, attempts, or resources of the machine."""
     text: str
     """Which one, of what, and how much was used: one line."""
 

@@ -17,10 +17,11 @@ from tapeout.base import locks, processes
 from tapeout.base.errors import EnvironmentProblem, UsageError, cause_of
 from tapeout.base.faults import point
 from tapeout.base.ids import new_id
-from tapeout.base.paths import StatePaths
+from tapeout.base.paths import Repository, StatePaths
 from tapeout.config import Config, LaneConfig
 from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
+from tapeout.floor.isolation import Site, confined, furnish, problem_of, watched
 from tapeout.floor.planning.prompts import PLAN_FILE, mending_prompt
 from tapeout.floor.planning.proposal import MOST_BYTES
 from tapeout.floor.supervision import Supervisor
@@ -39,6 +40,8 @@ class PlanRequest:
     """Who shall plan what."""
 
     paths: StatePaths
+    repository: Repository
+    """The user's, which the planner does not see."""
     config: Config
     """That of the target branch."""
     base: str
@@ -64,8 +67,11 @@ async def propose(request: PlanRequest) -> tuple[str, bytes]:
     Raises:
         Refused: what it wrote was no plan, or it wrote nothing.
         AgentError: the agent died, or could not be started; see `tapeout.agents.errors`.
-        EnvironmentProblem: it took too long, or there is no room for a workspace; or we were told to stop.
+        EnvironmentProblem: it took too long, or there is no room for a workspace, or no sandbox as it is configured; or
+            we were told to stop.
     """
+    if problem := problem_of(request.config):
+        raise EnvironmentProblem(problem)
     await anyio.to_thread.run_sync(remove_leftovers, request.paths)
     identity = f"{PREFIX}{new_id()}"
     content: bytes | None = None
@@ -149,9 +155,9 @@ def _supervisor(request: PlanRequest) -> Supervisor:
 async def _session(
     request: PlanRequest, identity: str, supervisor: Supervisor
 ) -> AsyncIterator[tuple[agents.Session, workspaces.Workspace]]:
-    """The agent, started in a fresh workspace that knows of no tracker but its own."""
-    paths, floor = request.paths, request.config.floor
-    spec = agents.resolve(request.agent, request.config)
+    """The agent, confined as a worker's is, in a fresh workspace that knows of no tracker but its own."""
+    paths, config, floor = request.paths, request.config, request.config.floor
+    spec = agents.resolve(request.agent, config)
     with contextlib.ExitStack() as resources:
         ports = resources.enter_context(workspaces.lease(os.path.dirname(paths.root)))
         workspace = await anyio.to_thread.run_sync(workspaces.create, paths, identity, request.base)
@@ -169,16 +175,23 @@ async def _session(
             port_base=ports.base,
             port_count=ports.count,
         )
-        async with agents.open_session(
-            spec,
-            cwd=workspace.code,
-            env=workspaces.environment(os.environ, settings),
-            on_update=supervisor.update,
-            transcript=transcript,
-            terminal=recording,
-            permissions=floor.permissions,
-            start_timeout=floor.start_timeout,
-        ) as session:
+        env = workspaces.environment(os.environ, settings)
+        await furnish(spec, workspace, env, config)
+        async with (
+            confined(spec, workspace, env, Site(config, paths, request.repository)) as room,
+            watched(room, workspace, config, supervisor.take),
+            agents.open_session(
+                room.spec,
+                confinement=room.confinement,
+                cwd=workspace.code,
+                env=env,
+                on_update=supervisor.update,
+                transcript=transcript,
+                terminal=recording,
+                permissions=floor.permissions,
+                start_timeout=floor.start_timeout,
+            ) as session,
+        ):
             yield session, workspace
 
 

@@ -10,21 +10,15 @@ from tapeout.base.ids import new_id
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import doorbell, queries
 from tapeout.tracker.commands.attempts import AttemptCommands
-from tapeout.tracker.model import AttemptNote, Lease, Order, OrderKind, Question
+from tapeout.tracker.model import ANSWER, ORDER, QUESTION, REST, AttemptNote, Lease, Order, OrderKind, Question
 from tapeout.tracker.store import checked_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-ORDER, QUESTION, ANSWER = "order", "question", "answer"
-"""What the topics of the notes begin with; the id follows after a full stop."""
-
 TITLE_LENGTH = 500
 """Characters kept of what an agent asks."""
-
-REST = "floor-paused"
-"""Setting of the index: since when the whole floor is paused, and by whom."""
 
 
 class ControlCommands(AttemptCommands):

@@ -1,8 +1,8 @@
 """What a person, or an agent that plans, reads about everything at once, within a budget of tokens. Pure.
 
 A primer tells one session what it needs to begin; a digest tells whoever steers what needs steering. Its sections are
-in order of importance: what stands still, what needs a person, what goes wrong, what runs, what holds others up, what
-happened, what could be started. Each shows its most important line before any shows a second one.
+in order of importance: what stands still, what agents ask, what needs a person, what goes wrong, what runs, what holds
+others up, what happened, what could be started. Each shows its most important line before any shows a second one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.base.tokens import estimate
 from tapeout.tracker.prime.clipping import name, quoted
-from tapeout.tracker.prime.digest_facts import CutOff, DigestFacts, HotSpot, Kind, Running
+from tapeout.tracker.prime.digest_facts import Asked, CutOff, DigestFacts, HotSpot, Kind, Running
 from tapeout.tracker.prime.lines import both, brief_line, failure_line, ready_line
 from tapeout.tracker.prime.model import MANY, Closed
 from tapeout.tracker.prime.sections import Item, Plan, Section, allot, length, many, text_of
@@ -27,7 +27,7 @@ MOST_HELD = 2
 DIGEST_BUDGET = 2_000
 """Estimated tokens; nothing makes a digest longer."""
 
-MIN_DIGEST_BUDGET = 700
+MIN_DIGEST_BUDGET = 1_000
 """Below it not even the most important line of every section has room."""
 
 _PERSON = "needs a person"
@@ -93,6 +93,7 @@ def _plans(facts: DigestFacts) -> Iterator[Plan]:
     failed = [failure_line(one) for one in plan.failures if one.what != _PERSON]
     some = f" among the first {MANY}" if max(totals.ready, totals.held) > MANY else ""
     sections = (
+        ("Agents ask", 0.1, [_asked(one) for one in facts.asked], "`tapeout questions`", 0),
         ("Needs a person", 0.2, needing, "`tapeout issue list --needs-person`", totals.needs_person),
         ("Cut off by supervision", 0.1, [_cut_off(one) for one in facts.cut_off], "`tapeout logs`", 0),
         ("Running", 0.2, [_running(one) for one in facts.running], "`tapeout status`", facts.running_total),
@@ -107,6 +108,15 @@ def _plans(facts: DigestFacts) -> Iterator[Plan]:
     )  # fmt: skip
     for rank, (title, share, items, more, total) in enumerate(sections):
         yield Plan(title, share, rank, items, more, total, at_least=not total)
+
+
+def _asked(one: Asked) -> Item:
+    return both(
+        lambda title, text: (
+            f"- {name(one.question)} for {length(one.seconds)}, on {brief_line(one.issue, title)}:"
+            f" {quoted(one.title, text)}"
+        )
+    )
 
 
 def _running(one: Running) -> Item:

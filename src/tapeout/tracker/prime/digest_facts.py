@@ -8,7 +8,7 @@ from tapeout.base import jsontext as json
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.base.sqlite import sqlite3
 from tapeout.tracker import queries
-from tapeout.tracker.model import RED_MAIN, SUPERVISION, WAITING_KINDS, Issue
+from tapeout.tracker.model import ANSWER, QUESTION, RED_MAIN, SUPERVISION, WAITING_KINDS, Issue
 from tapeout.tracker.prime.facts import LOOKED_AT, MOST_CHARACTERS, collect
 from tapeout.tracker.prime.model import MANY, MOST_ITEMS, Brief, Closed, Facts
 from tapeout.tracker.queries import LEASED, READY
@@ -20,6 +20,8 @@ MOST_HOT_SPOTS = 12
 MOST_CUTS = 12
 MOST_LANDED = 12
 MOST_RED = 3
+
+MOST_QUESTIONS = 8
 
 _TOLD = "told"
 """Kind of an entry there that ended nothing."""
@@ -79,6 +81,16 @@ class FloorNow(NamedTuple):
     """Unix time."""
 
 
+class Asked(NamedTuple):
+    """A question of an agent that nobody has answered."""
+
+    issue: Brief
+    question: str
+    title: str
+    seconds: float
+    """Since it was asked."""
+
+
 class DigestFacts(NamedTuple):
     """All that a digest is made of."""
 
@@ -86,6 +98,8 @@ class DigestFacts(NamedTuple):
     floor: FloorNow | None = None
     held: tuple[str, ...] = ()
     """Why attempts are not started though issues are ready, a line each."""
+    asked: tuple[Asked, ...] = ()
+    """The newest questions, oldest of them first."""
     red_main: tuple[Brief, ...] = ()
     """Issues about a target branch that fails the gate by itself."""
     running: tuple[Running, ...] = ()
@@ -119,6 +133,7 @@ def collect_digest(
         plan=collect(connection, now),
         floor=floor,
         held=tuple(held),
+        asked=tuple(_asked(connection, now)),
         red_main=tuple(_red_main(connection)),
         running=tuple(_running(connection, now)),
         running_total=_running_total(connection),
@@ -133,6 +148,27 @@ def collect_digest(
 
 def _rows(connection: sqlite3.Connection, sql: str, **values: Any) -> list[Any]:
     return connection.execute(sql, values).fetchall()
+
+
+def _asked(connection: sqlite3.Connection, now: float) -> Iterator[Asked]:
+    """Questions on open issues without an answer, of the newest ones that were asked."""
+    sql = (
+        "SELECT i.id, i.title, i.type, i.priority, q.topic, q.at, q.data FROM (SELECT * FROM attempt_notes"
+        " WHERE topic >= :first AND topic < :end ORDER BY at DESC, attempt DESC, topic DESC"
+        f" LIMIT {LOOKED_AT}) q CROSS JOIN issues i ON i.id = q.issue WHERE i.status = 'open' AND NOT EXISTS"
+        " (SELECT 1 FROM attempt_notes a WHERE a.attempt = q.attempt AND a.topic = :answer || substr(q.topic, :cut))"
+        " ORDER BY q.at DESC, q.attempt DESC, q.topic DESC LIMIT :most"
+    )
+    prefix = f"{QUESTION}."
+    values = {"first": prefix, "end": f"{QUESTION}/", "answer": f"{ANSWER}.", "cut": len(prefix) + 1}
+    found = _rows(connection, sql, **values, most=MOST_QUESTIONS)
+    for *brief, topic, at, data in reversed(found):
+        yield Asked(Brief(*brief), topic[len(prefix) :], _title(data), now - at)
+
+
+def _title(data: str) -> str:
+    note = json.loads(data)
+    return str(note.get("title", "") if isinstance(note, dict) else "")[:MOST_CHARACTERS]
 
 
 def _red_main(connection: sqlite3.Connection) -> Iterator[Brief]:
@@ -203,10 +239,13 @@ def _last_cut(data: str) -> tuple[str, str] | None:
     """Kind and evidence of what ended a session, from the note about its supervision: other clones write notes, too."""
     note = json.loads(data)
     entries = note.get("entries") if isinstance(note, dict) else None
-    last = entries[-1] if isinstance(entries, list) and entries else None
-    if not isinstance(last, dict) or last.get("kind") in (None, _TOLD, *_EXPECTED):
+    if not isinstance(entries, list):
         return None
-    return str(last["kind"])[:MOST_CHARACTERS], str(last.get("evidence", ""))[:MOST_CHARACTERS]
+    passed_over = (None, _TOLD, *_EXPECTED)  # after it was cut, an agent may still be told something
+    cuts = (one for one in reversed(entries) if isinstance(one, dict) and one.get("kind") not in passed_over)
+    for last in cuts:
+        return str(last["kind"])[:MOST_CHARACTERS], str(last.get("evidence", ""))[:MOST_CHARACTERS]
+    return None
 
 
 def _landed(connection: sqlite3.Connection) -> Iterator[Closed]:
