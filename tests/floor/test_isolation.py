@@ -224,7 +224,7 @@ def test_whoever_is_killed_nothing_is_left_and_the_work_is_saved(bench: Workbenc
             floor.communicate()
             floor = bench.start("up", "--plain")
         (meeting / "go").touch()
-        wait_for(bell, lambda: tracker.issue(issue).status == "closed")
+        wait_for(bell, lambda: tracker.issue(issue).status == "closed" and not tracker.attempts(running=True))
         outcomes = [one.outcome for one in tracker.attempts(issue=issue)]
     bench.run("stop")
     floor.communicate(timeout=60)
@@ -273,6 +273,6 @@ def test_a_planner_is_confined_like_a_worker(bench: Workbench, servers: tuple[in
     looks = "; ".join(f'test -e "{path}" && seen="$seen {name}"' for name, path in places.items())
     calls = f"{sys.executable} -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:{servers[1]}\")'"
     plan = "---\\ntitle: I see$seen\\nacceptance: it works\\n---\\nDo it.\\n"
-    run = f'seen=; {looks}; {calls} && seen="$seen network"; printf "{plan}" > {PLAN_FILE}'
+    run = f'seen=; {looks}; {calls} && seen="$seen network"; printf %b "{plan}" > {PLAN_FILE}'
     made = bench.data("plan", script(turn(step(run=run))))
     assert [issue["title"] for issue in made["issues"]] == ["I see code"]

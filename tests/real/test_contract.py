@@ -108,15 +108,16 @@ async def test_it_is_cancelled_then_killed_and_goes_on(desk: Desk, model_server:
     assert len(model_server.requests[-1].conversation.prompts) >= 3, "it does not know what was said before"
 
 
-SANDBOXES = [found for found in available() if isinstance(found, Sandbox)]
+SANDBOXES = {type(found).__name__: found for found in available() if isinstance(found, Sandbox)}
+CONFINED = [("codex-acp", kind) for kind in SANDBOXES] + [("claude-agent-acp", kind) for kind in list(SANDBOXES)[:1]]
+"""A program by itself, and one whose parts lie all over a `node_modules`."""
 
 
-@pytest.mark.parametrize("sandbox", SANDBOXES, ids=[type(one).__name__ for one in SANDBOXES])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), CONFINED)
 async def test_in_its_sandbox_it_outlives_the_death_of_its_process(
-    desk: Desk, sandbox: Sandbox, model_server: ModelServer
+    desk: Desk, kind: str, model_server: ModelServer
 ) -> None:
-    desk.confine(sandbox)
+    desk.confine(SANDBOXES[kind])
     hang = render_script([{"run": HANG.format(flag="there"), "patience": 60}], [{"run": commit("one")}])
 
     async def reap() -> None:

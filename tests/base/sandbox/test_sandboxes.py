@@ -182,4 +182,4 @@ def test_what_killed_attempts_left_is_deleted(tmp_path: Path, monkeypatch: pytes
         (tmp_path / f"tapeout-sandbox-{name}/hidden").mkdir(parents=True)
     os.utime(tmp_path / "tapeout-sandbox-old", (0, 0))
     list(available())
-    assert [path.name for path in tmp_path.iterdir()] == ["tapeout-sandbox-new"]
+    assert [path.name for path in tmp_path.glob("tapeout-sandbox-*")] == ["tapeout-sandbox-new"]

@@ -71,3 +71,17 @@ def test_passwords_beside_programs_are_named(home: Path) -> None:
     (home / ".cargo/config.toml").write_text("x")
     folders = toolchain_folders(str(home / ".cargo/bin"), [str(home)])
     assert secret_files(folders) == (str(home / ".cargo/credentials.toml"),)
+
+
+def test_a_program_of_node_has_the_packages_around_it(home: Path) -> None:
+    package = home / ".local/lib/node_modules/@some/agent"
+    (package / "dist").mkdir(parents=True)
+    (package / "node_modules/part").mkdir(parents=True)
+    (package / "dist/index.js").write_text("")
+    (home / ".local/bin/agent").symlink_to("../lib/node_modules/@some/agent/dist/index.js")
+    modules = ".local/lib/node_modules"
+    assert shown(home, ".local/bin") == [".local/bin", modules, f"{modules}/@some/agent/dist"]
+    assert shown(home, f"{modules}/@some/agent/node_modules/part") == [
+        modules,
+        f"{modules}/@some/agent/node_modules/part",
+    ]

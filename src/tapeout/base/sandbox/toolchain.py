@@ -1,7 +1,8 @@
 """The folders without which the programs on PATH do not work, found among what a policy hides.
 
 Rule: a folder of PATH is readable, and so is the installation that it belongs to: the folder around `bin`, `sbin`,
-`shims`, `.bin` or `Scripts`, where links in it lead, and the interpreter of a virtual environment. Never a hidden
+`shims`, `.bin` or `Scripts`, where links in it lead, the interpreter of a virtual environment, and the `node_modules`
+around a program of Node, which looks for its parts in each of them up to the outermost. Never a hidden
 folder itself or one around it, nor one in which programs share the place with other things (`~/.local`); and never
 files in which tools keep passwords.
 """
@@ -56,6 +57,9 @@ def _needed_by(folder: str, covered: list[str]) -> Iterator[str]:
     if os.path.basename(folder) in _PROGRAM_FOLDERS and os.path.basename(around) not in _SHARED:
         yield around
         yield from _interpreter(around)
+    above, found, _ = f"{folder}/".partition("/node_modules/")
+    if found:
+        yield f"{above}/node_modules"
     for target in _link_targets(folder):
         if any(is_below(target, hidden) for hidden in covered):
             yield os.path.dirname(target)
