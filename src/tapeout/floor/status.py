@@ -234,10 +234,16 @@ def outcome_of(issue: Issue, attempts: Sequence[Attempt], changes: Sequence[Chan
         notes.append("a turn ended without a change")
     rounds = sum(attempt.rounds for attempt in attempts)
     if issue.needs_person:
-        result = "held" if issue.needs_person.startswith(HELD) else "given up"
-        return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, issue.needs_person)
-    result = "landed" if issue.resolution == "landed" else "closed" if issue.status == "closed" else "refused"
-    return IssueOutcome(issue.id, issue.title, result, len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
+        notes = [issue.needs_person]
+    return IssueOutcome(issue.id, issue.title, _result(issue), len(attempts), rounds, "; ".join(dict.fromkeys(notes)))
+
+
+def _result(issue: Issue) -> str:
+    if issue.needs_person:
+        return "held" if issue.needs_person.startswith(HELD) else "given up"
+    if issue.resolution == "landed":
+        return "landed"
+    return "closed" if issue.status == "closed" else "refused"
 
 
 def _had_empty_turn(attempt: Attempt, changes: Sequence[Change]) -> bool:
