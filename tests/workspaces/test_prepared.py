@@ -89,3 +89,21 @@ def test_what_is_too_large_or_elsewhere_is_told(tmp_path: Path, monkeypatch: pyt
         fill_home(str(tmp_path / "home"), str(tmp_path / "private"), ["~/big"])
     with pytest.raises(EnvironmentProblem, match="is not in the home"):
         fill_home(str(tmp_path / "home"), str(tmp_path / "private"), [str(tmp_path)])
+
+
+@pytest.mark.parametrize("place", [".env", ".env/bin", "deep/env"])
+def test_links_of_an_earlier_attempt_lead_what_was_kept_nowhere(
+    paths: StatePaths, base: str, tmp_path: Path, place: str
+) -> None:
+    output = "deep/env" if place == "deep/env" else ".env"
+    first, second = create(paths, "a-1", base), create(paths, "a-2", base)
+    (Path(first.code, output) / "bin").mkdir(parents=True)
+    (Path(first.code, output) / "bin/run").write_text("made")
+    keep(paths, "0" * 40, first, (output,))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    link = Path(second.code, "deep" if place == "deep/env" else place)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(victim)
+    assert not restore(paths, "0" * 40, second)
+    assert list(victim.iterdir()) == []

@@ -8,12 +8,15 @@ from tapeout.base.paths import REPOSITORY_VARIABLE
 ACTOR_VARIABLE = "TAPEOUT_ACTOR"
 ATTEMPT_VARIABLE = "TAPEOUT_ATTEMPT"
 
+AGENT = "agent:"
+"""What the name of a writer begins with who is the agent of an attempt."""
+
 
 def actor() -> str:
     """Who writes: the attempt, inside a worker; `$TAPEOUT_ACTOR`; else the user."""
     attempt = os.environ.get(ATTEMPT_VARIABLE)
     if attempt:
-        return f"agent:{attempt}"
+        return f"{AGENT}{attempt}"
     return os.environ.get(ACTOR_VARIABLE) or os.environ.get("USER") or f"uid{os.getuid()}"
 
 

@@ -1,5 +1,6 @@
 """Which hosts a program may reach: the allow-list of a network policy. Pure."""
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ WEB_PORTS = (80, 443)
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?")
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]")
 _PAIR = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>\d{1,5}))?")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,7 +32,7 @@ class Endpoint(NamedTuple):
 def parse_endpoint(text: str) -> Endpoint | None:
     """The endpoint that `HOST:PORT` names; None if it names none."""
     found = _PAIR.fullmatch(text.strip())
-    if found is None or found["port"] is None:
+    if found is None or found["port"] is None or not _HOST.fullmatch(found["host"]):
         return None
     port = int(found["port"])
     return Endpoint(_plain(found["host"]), port) if 0 < port < 65536 else None
@@ -83,6 +85,26 @@ def named_by_urls(env: Mapping[str, str]) -> list[str]:
             if host:
                 found.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return found
+
+
+def leads_astray(address: str) -> bool:
+    """Whether a numeric address belongs to this machine or its link: whoever answers for a name can give any, and the
+    services there (databases of developers, the metadata of clouds at 169.254.169.254) trust who reaches them."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return True
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped.is_multicast
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is given by its numeric address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(rule: str, host: str) -> bool:

@@ -20,6 +20,10 @@ REPOSITORY_VARIABLE = "TAPEOUT_REPOSITORY"
 DOOR_VARIABLE = "TAPEOUT_DOOR"
 """Environment variable that names the socket through which the `tapeout` command works in an agent's sandbox."""
 
+FOLDERS_VARIABLE = "TAPEOUT_FOLDERS"
+"""Environment variable with the folders, a line each, in which alone a command that an agent has run outside of its
+sandbox uses files that its command line names. Set by the door."""
+
 
 class Repository(NamedTuple):
     """The user's git repository."""

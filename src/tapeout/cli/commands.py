@@ -156,7 +156,9 @@ def read_bytes(path: str, most: int = -1, *, hint: str | None = None) -> bytes:
     try:
         if path == "-":
             return sys.stdin.buffer.read(most) if sys.stdin is not None else b""
-        with open(path, "rb") as file:
+        from tapeout.cli.named_files import open_named
+
+        with open_named(path) as file:
             return file.read(most)
     except OSError as error:
         raise UsageError(f"cannot read {source(path)}: {error.strerror}", hint=hint) from error

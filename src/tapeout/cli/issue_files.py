@@ -11,6 +11,7 @@ from tapeout.base.lean import TYPE_CHECKING
 from tapeout.base.moments import clock
 from tapeout.cli.commands import add_json, read_bytes, source
 from tapeout.cli.context import open_tracker
+from tapeout.cli.named_files import place_to_write
 from tapeout.cli.output import Result, printable, table
 from tapeout.tracker.commands.attachments import MAX_ATTACHMENT_BYTES, safe_name
 
@@ -84,7 +85,11 @@ def _attachment(arguments: argparse.Namespace) -> Result | None:
         _print(content, attachment.name)
         return None
     path = arguments.output or safe_name(attachment.name)
-    _write(path, content, force=arguments.force)
+    try:
+        with place_to_write(path) as place:
+            _write(path, place, content, force=arguments.force)
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
     return Result({**attachment._asdict(), "file": path}, f"{path}: {attachment.size:,} bytes")
 
 
@@ -100,29 +105,32 @@ def _print(content: bytes, name: str) -> None:
     sys.stdout.buffer.write(content)
 
 
-def _write(path: str, content: bytes, *, force: bool) -> None:
+def _write(path: str, place: str, content: bytes, *, force: bool) -> None:
     """Write a file whole or not at all.
 
+    Args:
+        path: what the user calls it.
+        place: where it is.
+
     Raises:
+        OSError: it cannot be written.
         NotAllowed: there is one already, and `force` is not given; or it is no file but a device, say.
     """
-    if os.path.isdir(path):
+    if os.path.isdir(place):
         raise UsageError(f"{path} is a folder", hint="give the name of a file")
-    if force and os.path.exists(path) and not os.path.isfile(path):
+    if force and os.path.exists(place) and not os.path.isfile(place):
         raise NotAllowed(f"{path} is no file that could be replaced", hint="-o - is standard output")
-    target = f"{path}.{os.getpid()}.part" if force else path
+    target = f"{place}.{os.getpid()}.part" if force else place
     made = False
     try:
         with open(target, "xb") as file:
             made = True
             file.write(content)
         if force:
-            os.replace(target, path)
+            os.replace(target, place)
         made = False
     except FileExistsError as error:
-        raise NotAllowed(f"{target} is there already", hint="--force replaces it") from error
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+        raise NotAllowed(f"{path} is there already", hint="--force replaces it") from error
     finally:
         if made:
             with contextlib.suppress(OSError):

@@ -79,6 +79,7 @@ def agent_policy(
                 value
                 for value in named_by(env, [*covered, *TEMPORARY])
                 if not _copied_to(value, around.home, workspace.home)
+                and not is_below(os.path.realpath(value), os.path.realpath(around.state))
             ),
             *((os.path.realpath(RESOLVER),) if config.sandbox.network == "all" else ()),
         ),
@@ -99,8 +100,10 @@ def door_policy(workspace: Workspace, paths: StatePaths, config: Config, around:
     """What a `tapeout` command that an agent asks for may do outside of the agent's sandbox (`door`): use the tracker,
     and the files that the agent itself may use."""
     hidden = [*(home for home in {around.home, *homes()} if _is_home(home)), *PRIVATE]
+    hidden += [around.state, *TEMPORARY]
     others = [paths.workspaces, paths.trust, paths.layers, paths.transcripts, paths.terminals, paths.evidence]
-    tools = toolchain_folders(os.pathsep.join([path, *_programs_named(())]), [*hidden, *around.checkout, *TEMPORARY])
+    others += [paths.environments, paths.gate, paths.gate_cache, paths.logs]
+    tools = toolchain_folders(os.pathsep.join([path, *_programs_named(())]), [*hidden, *around.checkout])
     return Policy(
         writable=(paths.root, workspace.code, workspace.tmp),
         hidden=(*hidden, *others, *secret_files(tools)),

@@ -24,6 +24,7 @@ import anyio
 import anyio.to_thread
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, TapeoutError, UsageError
+from tapeout.base.paths import FOLDERS_VARIABLE
 from tapeout.base.processes import run_captured
 from tapeout.base.sandbox import Confinement
 
@@ -36,6 +37,12 @@ REQUEST_BYTES = 4 * 1024 * 1024
 ANSWER_BYTES = 16 * 1024 * 1024
 SECONDS = 60.0
 AT_ONCE = 4
+
+MOST_WAITING = 64
+"""Connections that may wait for their turn: each takes a descriptor of the worker's."""
+
+MOST_COMMANDS = 2_000
+"""Of one session: what they write lies in the tracker, which no limit on the workspace's size counts."""
 
 _COMMAND = "import os, sys; os.dup2(int(sys.argv.pop(1)), 2); from tapeout.cli import main; sys.exit(main())"
 """What it prints on the two streams is kept apart: JSON is read by programs."""
@@ -62,7 +69,7 @@ def parse_request(data: bytes) -> Request | TapeoutError:
         return UsageError("that is no request")
     if not (isinstance(words, list) and all(isinstance(word, str) and "\0" not in word for word in words)):
         return UsageError("that is no request")
-    if not isinstance(folder, str) or not isinstance(given, str):
+    if not isinstance(folder, str) or not isinstance(given, str) or not _can_be_said([*words, folder]):
         return UsageError("that is no request")
     name = next((word for word in words if not word.startswith("-")), "")
     if name and name not in COMMANDS:
@@ -73,6 +80,14 @@ def parse_request(data: bytes) -> Request | TapeoutError:
     return Request(tuple(words), folder, given)
 
 
+def _can_be_said(texts: list[str]) -> bool:
+    """Whether the system takes these as arguments and paths."""
+    try:
+        return not any(b"\0" in os.fsencode(text) for text in texts)
+    except UnicodeEncodeError:
+        return False
+
+
 class Door:
     """Runs commands for one workspace."""
 
@@ -81,27 +96,37 @@ class Door:
         Args:
             confinement: of the commands.
             env: their environment.
-            folders: in which of them a command may start; the first, if it is called from elsewhere.
+            folders: in which of them a command may start; the first, if it is called from elsewhere. It uses no files
+                that its arguments name but in these.
         """
         self._confinement = confinement
-        self._env = env
-        self._folders = folders
+        self._folders = tuple(os.path.realpath(folder) for folder in folders)
+        self._env = {**env, FOLDERS_VARIABLE: "\n".join(self._folders)}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._commands = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self._waiting += 1
         try:
+            if self._waiting > MOST_WAITING:
+                return
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(SECONDS), self._slots:
                     request = parse_request(await _read(reader))
                     writer.write(json.dumps(await self._answer(request)).encode())
                     await writer.drain()
         finally:
+            self._waiting -= 1
             writer.close()
 
     async def _answer(self, request: Request | TapeoutError) -> dict[str, object]:
         if isinstance(request, TapeoutError):
             return _refused(request)
+        if self._commands >= MOST_COMMANDS:
+            return _refused(NotAllowed(f"this session has used the tracker {MOST_COMMANDS:,} times: it may no more"))
+        self._commands += 1
         return await anyio.to_thread.run_sync(self._run, request)
 
     def _run(self, request: Request) -> dict[str, object]:

@@ -10,7 +10,9 @@ Only an environment that was made from the tree of the target branch itself is k
 could have made it. It is taken from a workspace whose agent has not begun.
 
 What may go wrong: two workers make the same one (the first to be complete stays); a link in it leads out of it, and
-stays the link that it is; the disk is full (the workspace keeps what `setup` made, and nothing is kept for later).
+stays the link that it is; the tree of an earlier attempt has links in its place, which could lead us anywhere (then
+nothing is put there, and `setup` runs in the sandbox); the disk is full (the workspace keeps what `setup` made, and
+nothing is kept for later).
 """
 
 import contextlib
@@ -57,7 +59,7 @@ class Recipe:
 
 
 def restore(paths: StatePaths, key: str, workspace: Workspace) -> bool:
-    """Put a kept environment into a workspace; False if there is none.
+    """Put a kept environment into a workspace; False if there is none, or the work tree has something in its way.
 
     Raises:
         OSError: it cannot be written.
@@ -67,6 +69,8 @@ def restore(paths: StatePaths, key: str, workspace: Workspace) -> bool:
         with open(os.path.join(kept, "environment.json"), encoding="utf-8") as file:
             note = json.load(file)
     except (OSError, ValueError):
+        return False
+    if any(_link_in_the_way(workspace.written, os.path.join(kept, "files"), output) for output in note["outputs"]):
         return False
     with contextlib.suppress(OSError):
         os.utime(kept)
@@ -97,6 +101,22 @@ def keep(paths: StatePaths, key: str, workspace: Workspace, outputs: Sequence[st
     finally:
         delete(draft)
     _forget_old(paths.environments)
+
+
+def _link_in_the_way(work_tree: str, files: str, output: str) -> bool:
+    """Whether writing an output to a work tree would follow a link, or write over one: an agent can have committed it,
+    and we write with our own rights."""
+    parts = os.path.normpath(output).split(os.sep)
+    if any(os.path.islink(os.path.join(work_tree, *parts[:count])) for count in range(1, len(parts) + 1)):
+        return True
+    if not os.path.lexists(os.path.join(work_tree, output)):
+        return False
+    made = os.path.join(files, output)
+    return any(
+        os.path.islink(os.path.join(work_tree, os.path.relpath(os.path.join(at, name), files)))
+        for at, folders, names in os.walk(made)
+        for name in [*folders, *names]
+    )
 
 
 def _identity(tree: pygit2.Tree, path: str) -> str:

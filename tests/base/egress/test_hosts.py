@@ -52,7 +52,7 @@ def test_a_tunnel_and_a_forwarded_request() -> None:
     )
     assert forwarded is not None
     assert forwarded.to == Endpoint("x.org", 81)
-    assert forwarded.head == b"GET /a?b=c HTTP/1.1\r\nHost: x.org\r\nConnection: close\r\n\r\n"
+    assert forwarded.head == b"GET /a?b=c HTTP/1.1\r\nHost: x.org:81\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tapeout.base.egress.bridge import bridged, receive
 from tapeout.base.egress.request import HEAD_LIMIT, TUNNEL_OPEN, Request, parse_request, refusal
-from tapeout.base.hosts import AllowList, Endpoint
+from tapeout.base.hosts import AllowList, Endpoint, is_address, leads_astray
 
 PATIENCE = 30.0
 """Seconds for a request's head, and for a connection to be made."""
@@ -150,13 +150,28 @@ async def _join(
         OSError, TimeoutError: it cannot be connected to.
     """
     async with asyncio.timeout(PATIENCE):
-        there, far = await asyncio.open_connection(to.host, to.port)
+        there, far = await asyncio.open_connection(await _address(to), to.port)
     try:
         far.write(head)
         writer.write(greeting)
         await asyncio.gather(_copy(reader, far), _copy(there, writer))
     finally:
         far.close()
+
+
+async def _address(to: Endpoint) -> str:
+    """The address to connect to. A name that was allowed leads outside; this machine is allowed by its own names only.
+
+    Raises:
+        OSError: there is none.
+    """
+    if to.is_here or is_address(to.host):
+        return to.host
+    found = await asyncio.get_running_loop().getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+    addresses = [str(address[0]) for *_, address in found if not leads_astray(str(address[0]))]
+    if not addresses:
+        raise OSError("its name leads to this machine, which is allowed as 127.0.0.1:PORT only")
+    return addresses[0]
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -42,12 +42,16 @@ def _forwarded(method: str, target: str, version: str, fields: list[bytes]) -> R
         port = parts.port or 80
     except ValueError:
         return None
-    if parts.scheme != "http" or not parts.hostname:
+    name = parts.hostname or ""
+    to = parse_endpoint(f"[{name}]:{port}" if ":" in name else f"{name}:{port}")
+    if parts.scheme != "http" or to is None:
         return None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [field for field in fields if not field.lower().startswith(_HOP_BY_HOP)]
-    head = b"\r\n".join([f"{method} {path} {version}".encode("latin-1"), *kept, b"Connection: close", b"", b""])
-    return Request(Endpoint(parts.hostname.rstrip(".").lower(), port), head)
+    kept = [field for field in fields if not field.lower().startswith((*_HOP_BY_HOP, b"host:"))]
+    # RFC 9112, 3.2.2: a server that several hosts share is told the one that was allowed, whatever the client says.
+    host = f"Host: {parts.netloc.rpartition('@')[2]}"
+    lines = [f"{method} {path} {version}".encode("latin-1"), host.encode("latin-1", "replace"), *kept]
+    return Request(to, b"\r\n".join([*lines, b"Connection: close", b"", b""]))
 
 
 TUNNEL_OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -51,14 +51,24 @@ def usual_memory() -> int:
     return int(total * MEMORY_SHARE)
 
 
+ENTRY_BYTES = 1024
+"""What a name takes on the disk, also that of an empty file: an inode and its part of a folder, rounded up."""
+
+
 def written(folder: str) -> int:
     """Bytes on the disk of everything in a folder that is nowhere else."""
-    total = 0
-    for at, _, names in os.walk(folder):
+    total, linked = 0, dict[tuple[int, int], int]()
+    for at, folders, names in os.walk(folder):
+        total += ENTRY_BYTES * (len(folders) + len(names))
         for name in names:
             try:
                 state = os.lstat(os.path.join(at, name))
             except OSError:
                 continue
-            total += state.st_blocks * 512 if state.st_nlink == 1 else 0
+            if state.st_nlink > 1:
+                file = state.st_dev, state.st_ino
+                linked[file] = linked.get(file, 0) + 1
+                if linked[file] != state.st_nlink:  # it is elsewhere too: an object of the hub, say
+                    continue
+            total += state.st_blocks * 512
     return total

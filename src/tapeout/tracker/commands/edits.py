@@ -5,6 +5,7 @@ Every command here that takes several issues changes all of them in one transact
 
 from __future__ import annotations
 
+from tapeout.base.caller import AGENT
 from tapeout.base.errors import NotAllowed, UsageError
 from tapeout.base.lean import TYPE_CHECKING, NamedTuple
 from tapeout.tracker import queries, waiting
@@ -56,6 +57,7 @@ class EditCommands(Store):
         edit = _Edit.checked(fields, add_labels, remove_labels)
         with self._writing():
             issue = queries.resolve(self._connection, prefix)
+            self._refuse_agents_at_work([issue])
             self._apply_edit([issue], edit)
             for target, kind in removed:
                 self._disconnect(issue, queries.resolve(self._connection, target), kind)
@@ -76,13 +78,26 @@ class EditCommands(Store):
 
         Raises:
             UsageError: there is no such field, or a value is not valid.
-            NotAllowed: the parent is one of the issues or below it.
+            NotAllowed: the parent is one of the issues or below it; or an agent would change what work in progress is
+                judged by.
         """
         edit = _Edit.checked(fields, add_labels, remove_labels)
         with self._writing():
             identities = self._resolve_all(prefixes)
+            self._refuse_agents_at_work(identities)
             self._apply_edit(identities, edit)
             return self._issues(identities)
+
+    def _refuse_agents_at_work(self, identities: Iterable[str]) -> None:
+        """Scope, criteria, type and labels of an issue say by what its change is judged and what it may use: while an
+        attempt is under way, no agent moves them."""
+        if not self.actor.startswith(AGENT):
+            return
+        for identity in identities:
+            if any(one.state != "ended" for one in queries.attempts(self._connection, issue=identity)):
+                raise NotAllowed(
+                    f"an agent does not change {identity}, which is being worked on", hint="say it in a comment on it"
+                )
 
     def _apply_edit(self, identities: Iterable[str], edit: _Edit) -> None:
         fields = dict(edit.fields)

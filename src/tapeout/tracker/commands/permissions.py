@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapeout.base.caller import AGENT
 from tapeout.base.errors import UsageError
 from tapeout.base.lean import TYPE_CHECKING
 from tapeout.tracker import log, queries
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tapeout.tracker.operations import Operation
-
-_AGENT = "agent:"
-"""Beginning of the names of agents at work, as `base.caller.actor` gives them."""
 
 
 class PermissionCommands(Store):
@@ -66,7 +64,7 @@ def _folded(operations: Sequence[Operation]) -> frozenset[str]:
     allowed: frozenset[str] = frozenset()
     for operation in operations:
         what = operation.data.get("what") if operation.kind == "noted" else None
-        if what in ("allowed", "forbidden") and not operation.actor.startswith(_AGENT):
+        if what in ("allowed", "forbidden") and not operation.actor.startswith(AGENT):
             names = operation.data.get("permissions")
             known = [one for one in PERMISSIONS if isinstance(names, list) and one in names]
             allowed = allowed.union(known) if what == "allowed" else allowed.difference(known)
