@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from tapeout.agents import (
@@ -56,7 +57,10 @@ while True:
         text = message["params"]["prompt"][0]["text"]
         said = [*json.load(open(notes)), text]
         json.dump(said, open(notes, "w"))
-        if text == "die":
+        if text == "wait":
+            say("waiting")
+            read()  # to be cancelled
+        if text in ("die", "wait"):
             os.kill(os.getpid(), signal.SIGKILL)
         say("you said " + ", ".join(said))
         send(id=number, result={{"stopReason": "end_turn"}})
@@ -122,8 +126,8 @@ async def test_a_lasting_session_survives_the_death_of_its_process(bench: Bench)
     reaped: list[str] = []
     async with lasting(bench, RESUMES, reaped) as session:
         result = await session.prompt("die")
-        assert result.text == f"you said die, {GO_ON}"
-        assert (await session.prompt("two")).text == f"you said die, {GO_ON}, two"
+        assert result.text == f"you said die, {GO_ON}die", "it may have died before it kept what it was told"
+        assert (await session.prompt("two")).text == f"you said die, {GO_ON}die, two"
     assert reaped == ["reaped"]
     spent = [update.input_tokens for update in bench.of(Spent)]
     assert spent == sorted(spent), "a death must not set budgets back"
@@ -154,4 +158,20 @@ async def test_a_session_that_was_closed_stays_closed(bench: Bench) -> None:
         await session.close()
         with pytest.raises(AgentDied):
             await session.prompt("two")
+    assert reaped == []
+
+
+async def test_who_dies_of_being_cancelled_does_not_go_on(bench: Bench) -> None:
+    reaped: list[str] = []
+    waits = anyio.Event()
+    bench.listeners.append(lambda update: waits.set() if isinstance(update, Text) else None)
+    async with lasting(bench, RESUMES, reaped) as session, anyio.create_task_group() as tasks:
+
+        async def prompt() -> None:
+            with pytest.raises(AgentDied):
+                await session.prompt("wait")
+
+        tasks.start_soon(prompt)
+        await waits.wait()
+        await session.cancel()
     assert reaped == []

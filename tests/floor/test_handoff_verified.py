@@ -49,6 +49,7 @@ def test_the_last_block_counts_and_what_was_asked_for_is_understood() -> None:
     blocks = [f"~~~ json\n{json.dumps(one)}\n~~~" for one in (early, late)]
     found = find_handoff("\n".join(["Well:", *blocks, "```tapeout-handoff\n[[[\n```"]))
     assert found == Handoff("second", done=("x",))
+    assert find_handoff('A warning.```tapeout-handoff\n{"done": ["all"]}\n```') == Handoff("", done=("all",))
     example = find_handoff(handoff_request("its context is full"))
     assert example is not None
     assert all(example), "the example that agents are shown has every field"

@@ -48,6 +48,12 @@ def test_what_is_nobodys_failure_uses_up_no_session_and_its_work_goes_on(outcome
     assert policy.resume_from([saved]) == saved
 
 
+def test_who_takes_sessions_away_that_did_nothing_is_not_told_that_it_is_hopeless() -> None:
+    idle = history(("handoff", "handed over by ada"))
+    assert policy.after_cut("context", "full", idle, LIMITS, fruitless=True).give_up is not None
+    assert policy.after_cut("person", "handed over by ada", idle, LIMITS, fruitless=True).give_up is None
+
+
 def test_a_second_spiral_is_enough_however_many_sessions_there_could_be() -> None:
     first = policy.after_cut("spiral", "the same fix", [], PATIENT)
     assert first.give_up is None

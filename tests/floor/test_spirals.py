@@ -241,6 +241,10 @@ def test_tokens_that_bring_nothing_new() -> None:
     watch.call(call("read a large file"))
     assert watch.usage(Usage(120_000, 200_000)) is None, "what a new call brings is no idling"
     assert watch.usage(Usage(1, 0)) is None
+    watch.call(call("read another one"))
+    for used in (21_000, 21_000, 120_000, 130_000):
+        assert watch.usage(Usage(used, 200_000)) is None, "the first report is of the request before it"
+    assert watch.usage(Usage(161_000, 200_000)) is not None
 
 
 @given(st.integers(0, 2**32))

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.agents import Text, TurnResult, Update
+from tapeout.agents import AgentError, Text, TurnResult, Update
 from tapeout.config import parse_config
 from tapeout.floor import supervision
 from tapeout.floor.guards import SEVERITY, Answer, Cut, Quiet, Tell, TurnFacts, first_cut
 from tapeout.floor.lanes import NO_LANE, lane_of
+from tapeout.floor.pausing import Pause
 from tapeout.floor.supervision import Supervisor
 from tests.floor.test_decisions import issue
 
@@ -148,6 +149,64 @@ async def test_what_is_told_comes_with_the_next_prompt_once() -> None:
     assert agent.prompts == ["Try another way.\n\nfirst", "second"]
     supervisor.turn_ended(TurnFacts(1, "c" * 40, "t" * 40, changed=False))
     assert supervisor.cut is None
+
+
+@pytest.mark.anyio
+async def test_what_is_told_with_a_prompt_that_failed_is_told_again() -> None:
+    def fails(agent: Agent) -> None:
+        if len(agent.prompts) == 1:
+            raise AgentError("429 Too Many Requests")
+        agent.cancelled.set()
+
+    agent = Agent(fails)
+    supervisor, _ = watch(agent)
+    supervisor.take(Tell("Use the other library.", "a person says so", when="now"))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await supervisor.turn(agent, "work")
+    assert caught.group_contains(AgentError)
+    await supervisor.turn(agent, "again")
+    assert agent.prompts == ["Use the other library.\n\nwork", "Use the other library.\n\nagain"]
+
+
+@pytest.mark.anyio
+async def test_what_is_said_in_a_pause_counts_when_it_is_over() -> None:
+    pause = Pause()
+
+    def paused(_: Agent) -> None:
+        pause.begin()
+
+    agent = Agent(paused)
+    supervisor = Supervisor([], note=lambda _: None, pause=pause)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(supervisor.turn, agent, "work")
+        await anyio.wait_all_tasks_blocked()
+        assert pause.is_on
+        pause.end()  # as for an order to hand over: at once, and nobody else speaks up any more
+        supervisor.take(Cut("person", "handed over"))
+        with anyio.fail_after(30):
+            await agent.cancelled.wait()
+
+
+@pytest.mark.anyio
+async def test_a_grace_stands_still_in_a_pause() -> None:
+    clock = [100.0]
+    pause = Pause(clock=lambda: clock[0])
+
+    def paused(_: Agent) -> None:
+        supervisor.take(Cut("context", "full", grace=10.0))
+        pause.begin()
+        clock[0] += 3600
+
+    agent = Agent(paused)
+    supervisor = Supervisor([], note=lambda _: None, pause=pause)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(supervisor.turn, agent, "work")
+        await anyio.wait_all_tasks_blocked()
+        pause.end()
+        await anyio.wait_all_tasks_blocked()
+        assert not agent.cancelled.is_set(), "of its grace nothing is used up"
+        agent.cancelled.set()
+    assert supervisor.cut == Cut("context", "full", grace=10.0)
 
 
 @pytest.mark.anyio

@@ -1,5 +1,7 @@
 """What `codex-acp` needs to work with a model on 127.0.0.1."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 FULL_ACCESS = "full-access"
@@ -56,3 +58,10 @@ def codex_environment(home: Path, url: str, approval: str = "never") -> dict[str
         "CODEX_HOME": str(codex_home),
         _KEY_VARIABLE: "sk-local-test",
     }
+
+
+def agent_lines(program: Path, environment: Mapping[str, str]) -> str:
+    """The lines of an `[agents.NAME]` in `tapeout.toml` for it."""
+    variables = ", ".join(f"{name} = {json.dumps(value)}" for name, value in environment.items())
+    lines = ['driver = "acp"', f"command = {json.dumps([str(program)])}", f'mode = "{FULL_ACCESS}"']
+    return "\n".join([*lines, f"env = {{ {variables} }}"])

@@ -16,7 +16,8 @@ A step has exactly one of
   slow command back as still running, where it can do that, and the model then waits for it;
 - `say`: text of the answer;
 - `delay`: seconds to wait;
-- `status`: an HTTP status to answer with, with `retry_after` (seconds) and `body` (text) if wanted;
+- `status`: an HTTP status to answer with, with `retry_after` (seconds) and `body` (text, or the whole
+  JSON object) if wanted;
 - `cut = true`: drop the connection in the middle of the answer;
 - `usage`: `{ input = N, output = N }`, the token figures to report from here on to the end of the turn.
 
@@ -26,6 +27,9 @@ goes on. That count is the only thing which the server has to remember.
 Turn n of the script is played at the n-th user prompt counted from the first that carries a script; the last
 turn is repeated for any further prompt. Within a turn, the number of command results since the prompt says
 how far it is.
+
+A turn with `when = TEXT` belongs to the sessions whose prompt with the script has that text elsewhere, such as what an
+earlier attempt left: they play only such turns, and the others play only those without.
 """
 
 import json
@@ -139,11 +143,12 @@ def find_script(prompt: str) -> tuple[Turn, ...] | None:
     if closing is None:
         raise ScriptError(f"the {FENCE} block does not end: was the prompt shortened?")
     lines = rest[: closing.start()].splitlines(keepends=True)
-    return parse_script("".join(line.removeprefix(opening["indent"]) for line in lines))
+    around = prompt[: opening.start()] + rest[closing.end() :]
+    return parse_script("".join(line.removeprefix(opening["indent"]) for line in lines), around)
 
 
-def parse_script(text: str) -> tuple[Turn, ...]:
-    """The turns of a script.
+def parse_script(text: str, around: str = "") -> tuple[Turn, ...]:
+    """The turns of a script that are played in a session whose prompt has `around` around it.
 
     Raises:
         ScriptError: says what is wrong with it.
@@ -155,7 +160,9 @@ def parse_script(text: str) -> tuple[Turn, ...]:
     turns = data.get("turn")
     if not isinstance(turns, list) or set(data) != {"turn"}:
         raise ScriptError(f"the {FENCE} block has no [[turn]], or something beside it")
-    return tuple(tuple(_step(step) for step in turn.get("step", ())) for turn in turns)
+    own = [turn for turn in turns if turn.get("when", "\0") in around]
+    played = own or [turn for turn in turns if "when" not in turn]
+    return tuple(tuple(_step(step) for step in turn.get("step", ())) for turn in played)
 
 
 def next_reply(conversation: Conversation, failed: Callable[[str], int] = lambda _: 0) -> Reply:

@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if reply.status != 200:
             headers = {} if reply.retry_after is None else {"retry-after": f"{reply.retry_after:g}"}
-            self._send_json(reply.status, _error(reply.body or f"scripted status {reply.status}"), headers)
+            self._send_json(reply.status, _failure(reply.body or f"scripted status {reply.status}"), headers)
             return
         usage = reply.usage or Usage(len(raw) // _CHARACTERS_PER_TOKEN, 10)
         with contextlib.suppress(ConnectionError):
@@ -181,6 +181,15 @@ def _frame(name: str, data: Any) -> bytes:
 
 def _error(message: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": "scripted", "code": "scripted", "message": message}}
+
+
+def _failure(body: str) -> Any:
+    """The body of an error: a JSON object as it is given, or one that holds the text."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return _error(body)
+    return data if isinstance(data, dict) else _error(body)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,8 +15,9 @@ LIVES = 3
 
 GO_ON = (
     "Your process was killed in the middle of its work, and what it was running with it. Look at what is done already, "
-    "and go on from there."
+    "and go on from there. In case you do not know it any more, this is what you were told:\n\n"
 )
+"""What precedes the prompt of the turn: an agent that dies early has not kept it."""
 
 
 @asynccontextmanager
@@ -47,7 +48,8 @@ class _Lasting:
         self._reap = reap
         self._opened = opened
         self._lives = 0
-        self._ended = False
+        self._is_closed = False
+        self._is_cancelled = False
         self._session: Session
 
     async def begin(self, resume: str | None = None) -> None:
@@ -72,24 +74,24 @@ class _Lasting:
 
     async def prompt(self, text: str) -> TurnResult:
         """One turn, through as many processes as it takes."""
+        asked, self._is_cancelled = text, False
         while True:
             try:
-                return await self._session.prompt(text)
+                return await self._session.prompt(asked)
             except AgentDied as death:
-                if self._ended or not self._session.can_resume or self._lives >= LIVES:
+                if self._is_closed or self._is_cancelled or not self._session.can_resume or self._lives >= LIVES:
                     raise
                 await self._take_up(death)
-                text = GO_ON
+                asked = GO_ON + text
 
     async def cancel(self) -> None:
         """Ask the agent to end the running turn."""
-        self._ended = True
+        self._is_cancelled = True  # until the next prompt: it may die of it
         await self._session.cancel()
-        self._ended = False
 
     async def close(self) -> None:
         """End the agent's process, for good."""
-        self._ended = True
+        self._is_closed = True
         await self._session.close()
 
     async def _take_up(self, death: AgentDied) -> None:

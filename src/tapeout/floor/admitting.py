@@ -108,7 +108,9 @@ class Admitting:
                 self._tracker.record("over-budget", {"budget": name, "reason": over.text})
 
     def _choices(self, issue: Issue) -> tuple[str, ...]:
-        chain = tuple(agent for agent in agent_chain(issue, self._config, self._usual) if agent not in self._missing)
+        wanted = agent_chain(issue, self._config, self._usual)
+        # Who wants only agents that are not installed is told so by an attempt, not left waiting.
+        chain = tuple(agent for agent in wanted if agent not in self._missing) or wanted
         if len(chain) < 2:
             return chain
         return next_agents(chain, self._tracker.budget_attempts(issue.id), self._config.floor)

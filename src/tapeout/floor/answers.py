@@ -10,6 +10,9 @@ from tapeout.floor.health import State, WaitsFor
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Lease, Question
 
+MOST_WAITING = 20
+"""Questions of one session that wait at a time: more are refused, for nobody reads them all."""
+
 
 class Answers:
     """Asks people what the agent of one session asks, and waits for them."""
@@ -46,6 +49,8 @@ class Answers:
         """
         if request.title in self._always:
             return "allow"
+        if len(self._waiting) >= MOST_WAITING:
+            return "deny"
         kinds, until = [kind for kind, _ in request.options], time.time() + self._timeout
         answer = await self._wait(self._tracker.ask(self._lease, self._attempt, request.title, kinds, until).id)
         if answer == "always":
@@ -63,7 +68,8 @@ class Answers:
         finally:
             del self._waiting[question]
             self.waits(False)
-            self._show("working", "")
+            if not self._waiting:
+                self._show("working", "")
         return box[0]
 
     def answered(self, question: Question) -> bool:

@@ -99,7 +99,7 @@ def after_cut(
         evidence: what the guard saw, one line. Whether an issue goes on that reached a budget is `budgets.accounts`'
             to say.
         earlier: as for `after_failure`; `agent` and `chain`, too.
-        fruitless: the session is known to have added nothing to the work.
+        fruitless: the session is known to have added nothing to the work. A person who cut it may have had a reason.
     """
     outcome = OUTCOME_OF_CUT[kind]
     match outcome:
@@ -109,7 +109,7 @@ def after_cut(
         case "interrupted":
             return after_interruption(evidence, earlier, limits)
         case "handoff":
-            give_up = _fruitless_limit(evidence, earlier) if fruitless else None
+            give_up = _fruitless_limit(evidence, earlier) if fruitless and kind == "context" else None
             give_up = give_up or _limit("handed over", "handoff", evidence, earlier, limits.handoffs)
             return EndAttempt(outcome, evidence, give_up)
     return EndAttempt(outcome, evidence)

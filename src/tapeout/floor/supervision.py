@@ -42,6 +42,7 @@ class Supervisor:
         self._pause = pause or Pause()
         self._cut: Cut | None = None
         self._tell: list[Tell] = []
+        self._has_begun = False
         self._is_abandoned = False
         self._changed = anyio.Event()
 
@@ -52,8 +53,9 @@ class Supervisor:
 
     @property
     def can_prompt(self) -> bool:
-        """Whether the session would take another prompt: not if it was left in the middle of a turn."""
-        return not self._is_abandoned and (self._cut is None or not self._cut.hard)
+        """Whether the session would take another prompt: not if it was left in the middle of a turn, and there is
+        nothing to ask one that never was given any."""
+        return self._has_begun and not self._is_abandoned and (self._cut is None or not self._cut.hard)
 
     def update(self, update: agents.Update) -> None:
         """The session reported something."""
@@ -82,27 +84,32 @@ class Supervisor:
         Raises:
             AgentError: the agent died, spoke rubbish, or answered with an error.
         """
-        text = "\n\n".join([*self._told(), prompt])
+        rest = [prompt]
         while True:
             await self._pause.over()
+            told, self._tell = self._tell, []
+            result = await self._prompt(session, "\n\n".join([*(tell.text for tell in told), *rest]), told)
+            if self._cut is not None or all(tell.when == "next" for tell in self._tell):
+                return result
+            rest = [GO_ON] if result is not None and result.stop_reason == "cancelled" else []
+
+    async def _prompt(self, session: agents.Session, text: str, told: Sequence[Tell]) -> agents.TurnResult | None:
+        """One prompt; None if it was not given, or its turn did not end."""
+        result: agents.TurnResult | None = None
+        try:
             now = self._pause.now()
             for guard in self._guards:
                 self.take(guard.turn_started(text, now))
             if self._cut is not None:
                 return None
-            result = await self._prompt(session, text)
-            if self._cut is not None or all(tell.when == "next" for tell in self._tell):
-                return result
-            is_broken_off = result is not None and result.stop_reason == "cancelled"
-            text = "\n\n".join([*self._told(), *([GO_ON] if is_broken_off else [])])
-
-    async def _prompt(self, session: agents.Session, text: str) -> agents.TurnResult | None:
-        result: agents.TurnResult | None = None
-        try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch, session, tasks.cancel_scope)
+                self._has_begun = True
                 result = await session.prompt(text)
                 tasks.cancel_scope.cancel()
+        except* agents.AgentError:
+            self._tell[:0] = told  # it was perhaps not heard
+            raise
         finally:
             for guard in self._guards:
                 guard.turn_stopped(self._pause.now())
@@ -110,12 +117,6 @@ class Supervisor:
         if result is None and self._cut is None and (tell := self._interruption) is not None:
             self.take(Cut(tell.unheard, f"{tell.evidence}; it did not end its turn to hear so"))
         return result
-
-    def _told(self) -> list[str]:
-        """What the agent is to be told with the prompt that is about to be given."""
-        texts = [tell.text for tell in self._tell]
-        self._tell.clear()
-        return texts
 
     async def last_turn(self, session: agents.Session, prompt: str, seconds: float) -> agents.TurnResult | None:
         """Give one more prompt to a session that was cut, within a time; None if it did not end its turn in that time,
@@ -156,10 +157,9 @@ class Supervisor:
         """Tick, and end the turn when a guard wants that: after its grace by a cancel, then by force."""
         while self._cut is None and self._interruption is None:
             await self._next_tick()
-        deadline = anyio.current_time() + (self._cut.grace if self._cut else 0)
-        while not self._is_hard and anyio.current_time() < deadline:
-            with anyio.move_on_at(deadline):
-                await self._next_tick()
+        deadline = self._pause.now() + (self._cut.grace if self._cut else 0)
+        while not self._is_hard and self._pause.now() < deadline:
+            await self._next_tick(deadline)
         if not self._is_hard:
             await session.cancel()
             await anyio.sleep(CANCEL_SECONDS)
@@ -174,11 +174,13 @@ class Supervisor:
             await self._next_tick()
         scope.cancel()
 
-    async def _next_tick(self) -> None:
-        """Wait until the next guard is due, or until one has spoken; while the attempt is paused none is due."""
+    async def _next_tick(self, until: float | None = None) -> None:
+        """Wait until the next guard is due, until one has spoken, or until a time; while the attempt is paused that
+        stands still."""
+        changed = self._changed  # what is said in a pause counts when it is over
         await self._pause.over()
-        due = min((guard.wake for guard in self._guards if guard.wake is not None), default=None)
-        changed = self._changed
+        wakes = [until, *(guard.wake for guard in self._guards)]
+        due = min((wake for wake in wakes if wake is not None), default=None)
         with anyio.move_on_after(None if due is None else max(0.0, due - self._pause.now())):
             await changed.wait()
             return

@@ -4,7 +4,6 @@ What may go wrong: the agent dies or speaks rubbish (`AgentError`); a turn takes
 end, in a turn or while the verdict is awaited; the lease is lost (`Conflict`).
 """
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -135,9 +134,11 @@ class Conversation:
             return
         point("worker.limit")
         on.progress.handing_over()
-        with contextlib.suppress(AgentError):
+        try:
             result = await on.supervisor.last_turn(self._session, handoff_request(why), on.limits.handoff_timeout)
             self._answer = result.text if result is not None else ""
+        except* AgentError:  # one is compiled, then
+            self._answer = ""
         point("worker.handoff")
 
     async def _remember(

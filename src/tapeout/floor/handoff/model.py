@@ -21,8 +21,9 @@ LONGEST_LINE = 300
 LONGEST_BLOCK = 32 * 1024
 """Characters of a code block that are read."""
 
+# What an agent said before need not end with its line: some join their messages without anything in between.
 _BLOCK = re.compile(
-    rf"^[ \t]*(?P<fence>`{{3,}}|~{{3,}})[ \t]*(?:{MARK}|json)[ \t]*\r?\n(?P<body>.*?)^[ \t]*(?P=fence)",
+    rf"(?<![`~])(?P<fence>`{{3,}}|~{{3,}})[ \t]*(?:{MARK}|json)[ \t]*\r?\n(?P<body>.*?)^[ \t]*(?P=fence)",
     re.MULTILINE | re.DOTALL,
 )
 

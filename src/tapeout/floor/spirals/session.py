@@ -38,6 +38,10 @@ IDLE_SHARE_CUT = 0.20
 """Share of the context window that fills up without a call that brings anything new: an agent that only talks, or
 thinks, to itself. At 200,000 tokens the second is the length of a book of 100 pages."""
 
+LATE_REPORTS = 2
+"""Reports of usage after the result of a call that may be its doing: the first may still be of the request that made
+the call (codex tells it then), and only the second of the one that took the result in."""
+
 KNOWN_RESULTS = 5_000
 """Calls that are remembered; the oldest are forgotten."""
 
@@ -68,7 +72,8 @@ class SessionWatch:
         self._swings: dict[frozenset[str], int] = {}
         self._edits: dict[tuple[str, str, str], bool] = {}
         self._no_news = 0
-        self._news = True
+        self._late = 1
+        self._used = 0
         self._baseline = 0
 
     def call(self, call: ToolCall) -> Spiral | None:
@@ -82,9 +87,10 @@ class SessionWatch:
 
     def usage(self, usage: Usage) -> Spiral | None:
         """How full the context is."""
-        if self._news:
-            self._news = False
+        if self._late and usage.used != self._used:
+            self._late -= 1
             self._baseline = usage.used
+        self._used = usage.used
         self._baseline = min(self._baseline, usage.used)
         spent = usage.used - self._baseline
         if not usage.size or spent < IDLE_SHARE_TOLD * usage.size:
@@ -95,7 +101,7 @@ class SessionWatch:
 
     def turn_started(self) -> None:
         """A prompt brings something new to think about."""
-        self._news = True
+        self._late = max(self._late, 1)
 
     def _repeat(self, call: ToolCall) -> Spiral | None:
         name = _call_key(call)
@@ -127,7 +133,7 @@ class SessionWatch:
 
     def _has_news(self) -> None:
         self._no_news = 0
-        self._news = True
+        self._late = LATE_REPORTS
 
     def _fail(self, call: ToolCall) -> Spiral | None:
         if call.kind in EDITS:
@@ -150,7 +156,8 @@ class SessionWatch:
             return None
         worst = 0
         path = ""
-        for edited, old, new in call.edits:
+        for edited, before, after in call.edits:
+            old, new = _digest(before), _digest(after)
             if old != new and (edited, new, old) in self._edits:
                 pair = frozenset((edited, old, new))
                 times = _keep(self._swings, pair, self._swings.get(pair, 0) + 1)
