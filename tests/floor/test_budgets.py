@@ -86,7 +86,7 @@ def test_time_runs_only_while_the_agent_is_at_its_turn() -> None:
     guard = BudgetGuard([Allowance(Budget("attempt", time=10.0)), Allowance(Budget("issue", time=100.0), Spend(95.0))])
     assert guard.turn_started("work", 1000.0) is None
     assert guard.wake == pytest.approx(1005.0)
-    guard.turn_over(1003.0)
+    guard.turn_stopped(1003.0)
     assert guard.wake is None, "the gate may take its time"
     assert guard.turn_started("more", 2000.0) is None
     assert guard.wake == pytest.approx(2002.0)

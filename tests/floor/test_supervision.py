@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tapeout.agents import AgentError, Text, TurnResult, Update
 from tapeout.config import parse_config
 from tapeout.floor import supervision
+from tapeout.floor.budgets.guard import Allowance, BudgetGuard
+from tapeout.floor.budgets.limits import Budget
 from tapeout.floor.guards import SEVERITY, Answer, Cut, Quiet, Tell, TurnFacts, first_cut
 from tapeout.floor.lanes import NO_LANE, lane_of
 from tapeout.floor.pausing import Pause
@@ -188,9 +190,10 @@ async def test_what_is_said_in_a_pause_counts_when_it_is_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_grace_stands_still_in_a_pause() -> None:
+async def test_a_grace_and_the_time_of_a_budget_stand_still_in_a_pause() -> None:
     clock = [100.0]
     pause = Pause(clock=lambda: clock[0])
+    budget = BudgetGuard([Allowance(Budget("attempt", time=50.0))])
 
     def paused(_: Agent) -> None:
         supervisor.take(Cut("context", "full", grace=10.0))
@@ -198,7 +201,7 @@ async def test_a_grace_stands_still_in_a_pause() -> None:
         clock[0] += 3600
 
     agent = Agent(paused)
-    supervisor = Supervisor([], note=lambda _: None, pause=pause)
+    supervisor = Supervisor([budget], note=lambda _: None, pause=pause)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.turn, agent, "work")
         await anyio.wait_all_tasks_blocked()
@@ -206,6 +209,7 @@ async def test_a_grace_stands_still_in_a_pause() -> None:
         await anyio.wait_all_tasks_blocked()
         assert not agent.cancelled.is_set(), "of its grace nothing is used up"
         agent.cancelled.set()
+    assert budget.spend(pause.now()).seconds == 0
     assert supervisor.cut == Cut("context", "full", grace=10.0)
 
 

@@ -122,9 +122,11 @@ class Worker:
         self._chain = chain if attempt.agent in chain else ()
         self._issue = tracker.issue(lease.issue)
         self._lane_name, self._lane = lane_of(self._issue, config)
-        self._accounts = Accounts(tracker, lease, attempt, self._earlier, self._lane_name, self._lane, config)
-        self._recording = os.path.join(paths.terminals, f"{attempt.id}.cast")
         self._pause = Pause(processes.stop_descendants, processes.continue_descendants)
+        self._accounts = Accounts(
+            tracker, lease, attempt, self._earlier, self._lane_name, self._lane, config, self._pause.now
+        )
+        self._recording = os.path.join(paths.terminals, f"{attempt.id}.cast")
         self._answers = Answers(tracker, lease, timeout=self._limits.answer_timeout, show=self._progress.state)
         self._control = Control(
             tracker, lease, pause=self._pause, show=self._progress.paused, answered=self._answers.answered

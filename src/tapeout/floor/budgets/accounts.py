@@ -4,8 +4,7 @@ What may go wrong: the tracker cannot be written (what was used is noted with th
 (what it used since its last note is not known).
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tapeout.base.errors import Conflict, TapeoutError
@@ -87,16 +86,19 @@ class Accounts:
         lane: str,
         rules: LaneConfig,
         config: Config,
+        clock: Callable[[], float],
     ) -> None:
         """
         Args:
             earlier: the issue's attempts before this one that count against its budget.
             lane: name of the issue's lane; `rules` are its rules.
+            clock: the one that its guards go by, which stands still while the attempt is paused.
         """
         self._tracker = tracker
         self._lease = lease
         self._attempt = attempt
         self._lane = lane
+        self._clock = clock
         self._sessions = config.floor.sessions
         self._run = current_run(tracker)
         self._past = read_past(tracker, earlier, self._run, lane)
@@ -105,21 +107,19 @@ class Accounts:
         self.guard = BudgetGuard(allowances(config, lane, rules, self._past, run))
         self._shared = (budget_of("lane", rules.budget, lane=lane), run)
         self._noted = Spend()
-        self._noted_at = time.monotonic()
+        self._noted_at = self._clock()
         self._note(Spend(attempts=1))
 
     def look(self) -> None:
         """The session has reported something: note what it has used, if that has grown by a step."""
-        now = time.monotonic()
+        now = self._clock()
         spend = self.guard.spend(now)
         if is_due(self._shared, self._noted, spend, now - self._noted_at):
             self._note(spend)
 
     def turn_over(self) -> None:
         """The agent does not work any more."""
-        now = time.monotonic()
-        self.guard.turn_over(now)
-        if (spend := self.guard.spend(now)) != self._noted:
+        if (spend := self.guard.spend(self._clock())) != self._noted:
             self._note(spend)
 
     def stopped(self) -> EndAttempt:
@@ -132,13 +132,13 @@ class Accounts:
 
     def settle(self, decision: EndAttempt) -> EndAttempt:
         """Write down what the attempt used; an issue that has used up its budget needs a person."""
-        spend = self.guard.spend(time.monotonic())
+        spend = self.guard.spend(self._clock())
         over = self.guard.reached if decision.outcome == "over-budget" else None
         self._note(spend, over)
         return after_budgets(decision, over, self._past, spend, self._issue, self._sessions)
 
     def _note(self, spend: Spend, over: Reached | None = None) -> None:
-        self._noted, self._noted_at = spend, time.monotonic()
+        self._noted, self._noted_at = spend, self._clock()
         note = {
             "run": self._run.id if self._run is not None else "",
             "lane": self._lane,

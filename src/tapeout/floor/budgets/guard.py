@@ -48,12 +48,12 @@ class BudgetGuard(Quiet):
         self._meter.start(now)
         answer = self._look(now)
         if answer is not None:
-            self.turn_over(now)
+            self.turn_stopped(now)
         else:
             self._wake = self._runs_out(now)
         return answer
 
-    def turn_over(self, now: float) -> None:
+    def turn_stopped(self, now: float) -> None:
         """The agent does not work any more, whatever else is waited for."""
         self._meter.stop(now)
         self._wake = None
