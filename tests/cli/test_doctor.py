@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pygit2
+import pytest
 
 from tapeout.base.packing import linking, loose_objects
 from tapeout.base.paths import StatePaths
+from tapeout.cli.parser import parse
 from tapeout.gate.runs import run_folder
 from tapeout.tracker import Draft, Tracker
 from tests.cli.conftest import Cli
@@ -128,6 +130,21 @@ def test_gc_removes_the_checkouts_of_gate_runs_that_were_killed(cli: Cli) -> Non
         os.mkdir(dead)
         cli("gc")
         assert (os.path.exists(alive), os.path.exists(dead)) == (True, False)
+
+
+def test_gc_counts_what_comes_while_it_works(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first command of a repository may still be writing its operation to git."""
+    cli.new("one")
+    with Tracker.open(cli.paths, "ada") as tracker:
+        tracker.flush()
+    hidden = f"{cli.paths.tracker_git}.later"
+    os.rename(cli.paths.tracker_git, hidden)
+    monkeypatch.chdir(cli.folder)
+    monkeypatch.setattr("tapeout.gate.runs.sweep", lambda _: os.rename(hidden, cli.paths.tracker_git))
+    monkeypatch.setattr(Tracker, "check", lambda _: None)
+    monkeypatch.setattr(Tracker, "tidy", lambda _: None)
+    arguments = parse(["gc", "--json"])
+    assert [row["before"] for row in arguments.run(arguments).data if row["name"] == "tracker.git"] == [0]
 
 
 def test_gc_leaves_alone_what_is_in_use(cli: Cli) -> None:

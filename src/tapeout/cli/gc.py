@@ -39,10 +39,12 @@ def _gc(arguments: argparse.Namespace) -> Result:
     after = _sizes(paths)
     kept = {name for name, done in packed.items() if not done}
     cells = [
-        (name, _megabytes(before[name]), _megabytes(size), "in use, left as it is" if name in kept else "")
+        (name, _megabytes(before.get(name, 0)), _megabytes(size), "in use, left as it is" if name in kept else "")
         for name, size in after.items()
     ]
-    data = [{"name": name, "before": before[name], "after": after[name], "in_use": name in kept} for name in after]
+    data = [
+        {"name": name, "before": before.get(name, 0), "after": after[name], "in_use": name in kept} for name in after
+    ]
     return Result(data, table(("what", "before", "after", ""), cells))
 
 
