@@ -224,6 +224,21 @@ def test_a_provider_that_is_tried_again_serves_one() -> None:
     assert provider_room(Circuit(1, now, None), settings, [], [], now, 0.0) == Room(0, None)
 
 
+LIMITS = """
+[agents.absent]
+driver = "acp"
+command = ["no-such-agent"]
+
+[lane.nobody]
+labels = ["none"]
+agents = ["scripted", "absent"]
+
+[floor]
+sessions = 1
+refine_rounds = 0
+"""
+
+
 def second_agent(bench: Workbench) -> None:
     """Another scripted agent, with a provider of its own, behind the first one."""
     command = json.dumps([sys.executable, "-I", "-S", PROGRAM])
@@ -294,6 +309,21 @@ def test_an_agent_whose_sessions_fail_is_followed_by_the_next(bench: Workbench) 
 
     ended = [(a["agent"], a["outcome"]) for a in bench.issue(one)["attempts"]]
     assert ended == [("scripted", "failed"), ("scripted", "failed"), ("spare", "landed")]
+
+
+def test_agents_that_this_floor_does_not_use_have_no_turns(bench: Workbench) -> None:
+    second_agent(bench)
+    text = (bench.root / "tapeout.toml").read_text()
+    text = text.replace("[floor]", LIMITS).replace("interruptions = 20", "interruptions = 1")
+    bench.commit({"tapeout.toml": text}, "Configure")
+    fails = bench.new("Hard", script(turn(step(write="broken", text="1"), step(commit="Break"))))
+    absent = bench.new("For nobody here", writes("f"), "--agent", "absent")
+
+    bench.up("--agent", "scripted")
+
+    assert [(a["agent"], a["outcome"]) for a in bench.issue(fails)["attempts"]] == [("scripted", "failed")]
+    assert "1 session failed" in bench.issue(fails)["needs_person"]
+    assert "absent is not installed" in bench.issue(absent)["needs_person"]
 
 
 def test_without_a_login_nothing_is_tried_until_a_person_starts_the_floor(bench: Workbench) -> None:

@@ -221,6 +221,7 @@ class Floor:
             start.issue.id,
             attempt,
             start.agent,
+            ",".join(agent for agent in settings.agents if agent not in settings.missing),
         )
         await self._executor.submit(Job(attempt, "tapeout.floor.worker:main", arguments))
         point("floor.dispatched")

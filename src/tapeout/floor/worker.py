@@ -36,7 +36,6 @@ from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
 from tapeout.floor.control import Control
 from tapeout.floor.cuts import Cut
-from tapeout.floor.guarding import Watched, guards_for
 from tapeout.floor.guards import Guard
 from tapeout.floor.handoff.leaving import leave_handoff
 from tapeout.floor.isolation import Room, Site, attempt_environment, in_layers, isolated, problem_of
@@ -47,6 +46,7 @@ from tapeout.floor.pausing import Pause
 from tapeout.floor.progress import Progress
 from tapeout.floor.providers.patience import PatientSupervisor, ProviderRules
 from tapeout.floor.saving import save_work, target_config, write_report
+from tapeout.floor.spirals.guard import SpiralGuard
 from tapeout.floor.turns import CLOSED, Conversation, Engagement, cut_off
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import Attempt, Lease
@@ -58,9 +58,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(
-    state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str
+    state_root: str, repository_root: str, git_dir: str, branch: str, issue: str, attempt: str, agent: str, usual: str
 ) -> None:
-    """Entry of the worker's process."""
+    """Entry of the worker's process; `usual` are the floor's agents, with commas between them."""
     processes.become_subreaper()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # until there is somebody to receive them
     paths = StatePaths(state_root)
@@ -87,7 +87,7 @@ def main(
             anyio.run(hold.release)
             return
         point("worker.started")
-        worker = Worker(paths, repository, branch, config, tracker, lease, begun, hold)
+        worker = Worker(paths, repository, branch, config, tracker, lease, begun, hold, usual.split(","))
         anyio.run(worker.run)
 
 
@@ -104,6 +104,7 @@ class Worker:
         lease: Lease,
         attempt: Attempt,
         hold: sharing.Hold,
+        usual: Sequence[str],
     ) -> None:
         self._paths = paths
         self._repository = repository
@@ -118,9 +119,9 @@ class Worker:
         self._earlier = [one for one in tracker.budget_attempts(lease.issue) if one.id != attempt.id]
         self._progress = Progress(tracker, lease, attempt.id)
         self._memory = Recorder(paths, tracker, lease, attempt)
-        chain = agent_chain(tracker.issue(lease.issue), config, config.floor.agents)
-        self._chain = chain if attempt.agent in chain else ()
         self._issue = tracker.issue(lease.issue)
+        chain = agent_chain(self._issue, config, usual)
+        self._chain = chain if attempt.agent in chain else ()
         self._lane_name, self._lane = lane_of(self._issue, config)
         self._pause = Pause(processes.stop_descendants, processes.continue_descendants)
         self._accounts = Accounts(
@@ -280,16 +281,7 @@ class Worker:
         self._limit_rules = LimitRules(spec.name, self._lane, self._config)
         self._meter = ContextMeter(self._limit_rules.limits(""), agents.expected_window(spec))
         self._record = ContextRecord(self._tracker, self._lease, self._attempt)
-        watched = Watched(
-            self._issue,
-            self._attempt,
-            tuple(self._earlier),
-            spec,
-            self._lane,
-            self._config,
-            self._memory.earlier,
-        )
-        return guards_for(watched, self._meter)
+        return [self._meter, SpiralGuard(self._memory.earlier)]
 
     def _liveness(self, code: str) -> Liveness:
         liveness = Liveness(
