@@ -259,7 +259,9 @@ def _definitions() -> tuple[dict[str, Schema], dict[str, Schema]]:
         "workers": _list(made.of(status.WorkerRow)),
         **{name: made.of(model.Order) for name in ("nudge", "handoff")},
         "pause": {"anyOf": [made.of(model.Order), _object({"attempts": _list(_text())})]},
-        "resume": {"anyOf": [made.of(model.Order), _object({"attempts": _list(_text())})]},
+        "resume": {"anyOf": [
+            made.of(model.Order), _object({"attempts": _list(_text())}), _object({"provider": _text()}),
+        ]},
         "kill": made.object(model.Order, outcome={"type": ["string", "null"]}),
         "questions": _list(made.of(model.Question)),
         "answer": made.of(model.Question),

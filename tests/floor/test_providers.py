@@ -348,6 +348,18 @@ def test_what_an_agent_only_says_is_believed_a_little(bench: Workbench) -> None:
     assert bench.issue(one)["resolution"] == "landed"
 
 
+def test_a_person_resumes_a_provider_that_stated_a_long_pause(bench: Workbench) -> None:
+    with bench.tracker() as tracker:
+        note_trouble(tracker, "claude", Trouble("usage-limit", "limit", resets_at=time.time() + 30 * 86400))
+    assert "claude is paused until" in bench.run("status").stdout
+    assert bench.data("resume", "--provider", "claude") == {"provider": "claude"}
+    assert "claude is paused" not in bench.run("status").stdout
+    assert "paused are: none" in bench.data("resume", "--provider", "claude", code=3)["hint"]
+    assert bench.data("resume", "--all", "--provider", "claude", code=2)["message"]
+    with bench.tracker() as tracker:
+        assert read_circuits(tracker)["claude"].state(time.time()) == "half-open", "one attempt tries it"
+
+
 def test_many_processes_count_failures_one_after_the_other(bench: Workbench) -> None:
     with bench.tracker() as one, bench.tracker() as other:
         for tracker in (one, other, one):

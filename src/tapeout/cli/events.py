@@ -77,6 +77,8 @@ def _noted(data: dict[str, Any]) -> str:
             return f"{data['provider']} is paused {until or 'until a person acts'}: {data['reason']}"
         case "provider-back":
             return f"{data['provider']} is back"
+        case "provider-resumed":
+            return f"{data['provider']} is tried again"
     if isinstance(data.get("permissions"), list):
         note = f" ({data['note']})" if data.get("note") else ""
         return f"{data['what']} {', '.join(map(str, data['permissions']))}{note}"

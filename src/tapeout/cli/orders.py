@@ -34,6 +34,8 @@ def add_arguments(parser: Describes) -> None:
     parser.add_argument("attempt", metavar="ATTEMPT", help="an attempt, or an issue (its newest attempt)", **count)
     if for_all:
         parser.add_argument("--all", action="store_true", help="the whole floor: no worker begins, all pause")
+    if name == "resume":
+        parser.add_argument("--provider", metavar="NAME", help="a paused provider: try it now")
     if name == "nudge":
         parser.add_argument("text", metavar="TEXT", help="what to say (- or @FILE reads it)")
         parser.add_argument("--now", action="store_true", help="cancel the running turn for it, not wait for its end")
@@ -70,6 +72,8 @@ def _pause(arguments: argparse.Namespace) -> Result:
 
 
 def _resume(arguments: argparse.Namespace) -> Result:
+    if arguments.provider is not None:
+        return _resume_provider(arguments)
     if _is_for_all(arguments):
         with open_tracker() as tracker:
             tracker.wake_floor()
@@ -80,6 +84,16 @@ def _resume(arguments: argparse.Namespace) -> Result:
     with open_tracker() as tracker:
         attempt = running_attempt(tracker, arguments.attempt)
         return _heard(tracker, tracker.order(attempt.id, "resume"))
+
+
+def _resume_provider(arguments: argparse.Namespace) -> Result:
+    from tapeout.floor.providers.pauses import resume_provider
+
+    if arguments.all or arguments.attempt is not None:
+        raise UsageError("a provider, an attempt or --all: one of them goes on at a time")
+    with open_tracker() as tracker:
+        resume_provider(tracker, arguments.provider)
+    return Result({"provider": arguments.provider}, f"{arguments.provider} is tried again")
 
 
 def _kill(arguments: argparse.Namespace) -> Result:

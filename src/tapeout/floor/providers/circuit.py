@@ -111,7 +111,12 @@ def succeeded(circuit: Circuit, now: float) -> Circuit:
 
 def tried_again(circuit: Circuit, now: float) -> Circuit:
     """After a person started the floor: what waited for a person is tried once."""
-    return replace(circuit, until=now) if circuit.until is None else circuit
+    return resumed(circuit, now) if circuit.until is None else circuit
+
+
+def resumed(circuit: Circuit, now: float) -> Circuit:
+    """After a person said that the provider is to be tried now."""
+    return replace(circuit, until=now, stated=False) if circuit.state(now) == "open" else circuit
 
 
 def _ends(trouble: Trouble, now: float, stated: float, draw: float) -> float:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from tapeout.floor.providers.circuit import CLOSED, Circuit, Trouble, failed, succeeded, tried_again
+from tapeout.base.errors import NotFound
+from tapeout.floor.providers.circuit import CLOSED, Circuit, Trouble, failed, resumed, succeeded, tried_again
 from tapeout.tracker import Tracker
 from tapeout.tracker.model import PROVIDERS
 
@@ -64,6 +65,20 @@ def try_again(tracker: Tracker) -> None:
     for name, circuit in read_circuits(tracker).items():
         if tried_again(circuit, now) != circuit:
             _revise(tracker, name, lambda one: tried_again(one, now))
+
+
+def resume_provider(tracker: Tracker, provider: str) -> None:
+    """A person knows better than what the provider, or an agent in its name, has said: it is tried now.
+
+    Raises:
+        NotFound: it is not paused.
+    """
+    now = time.time()
+    paused = [pause.provider for pause in read_pauses(tracker, now)]
+    if provider not in paused:
+        raise NotFound(f"there is no paused provider {provider!r}", hint=f"paused are: {', '.join(paused) or 'none'}")
+    _revise(tracker, provider, lambda one: resumed(one, now))
+    tracker.record("provider-resumed", {"provider": provider})
 
 
 def _revise(tracker: Tracker, provider: str, change: Callable[[Circuit], Circuit]) -> Circuit:
