@@ -39,7 +39,7 @@ def site(bench: Workbench) -> Workbench:
 
 def start(site: Workbench, issue: str, where: str = "-") -> "subprocess.Popen[bytes]":
     repository = find_repository(str(site.root))
-    words = [where, site.paths.root, *repository, "main", issue, ATTEMPT, "scripted"]
+    words = [where, site.paths.root, *repository, "main", issue, ATTEMPT, "scripted", "scripted"]
     return subprocess.Popen([sys.executable, "-c", PLAY, *words], env=site.environment, cwd=site.root)
 
 
