@@ -36,7 +36,7 @@ class Alone:
     def start(self, body: str, attempt: str = ATTEMPT, issue: str = "", until: str = "half") -> str:
         issue = issue or self.bench.new("Work", body)
         repository = find_repository(str(self.bench.root))
-        words = [self.bench.paths.root, *repository, "main", issue, attempt, "scripted"]
+        words = [self.bench.paths.root, *repository, "main", issue, attempt, "scripted", "scripted"]
         process = subprocess.Popen(
             [sys.executable, "-c", WORKER, *words], env=self.bench.environment, cwd=self.bench.root
         )
