@@ -1,6 +1,5 @@
 """Processes are found and ended however they hide, and nobody's exit code is lost."""
 
-import asyncio
 import contextlib
 import os
 import select
@@ -169,29 +168,11 @@ class TestStart:
             assert select.select([ended], [], [], 30)[0]
             os.close(ended)
 
-    def test_async_streams_take_long_lines(self) -> None:
-        async def talk() -> tuple[bytes, int]:
-            process = await processes.start_async(["cat"], cwd="/", env=dict(os.environ))
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(b"x" * 1_000_000 + b"\n")
-            process.stdin.close()
-            line = await process.stdout.readline()
-            return line, await process.wait()
-
-        line, code = asyncio.run(talk())
-        assert (len(line), code) == (1_000_001, 0)
-
-    def test_async_missing_program(self) -> None:
-        with pytest.raises(EnvironmentProblem, match="program not found"):
-            asyncio.run(processes.start_async(["no-such-program"], cwd="/", env={}))
-
 
 def _in_subreaper(body: str) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own that is a subreaper, so that only its descendants are at stake."""
     head = (
-        "import asyncio, os, subprocess, sys, psutil\nfrom tapeout.base import processes\n"
-        "assert processes.become_subreaper()\n"
+        "import os, subprocess, sys, psutil\nfrom tapeout.base import processes\nassert processes.become_subreaper()\n"
     )
     return subprocess.run([sys.executable, "-c", head + body], capture_output=True, text=True, check=False)
 
@@ -236,14 +217,12 @@ class TestEndDescendants:
 
     def test_owners_still_learn_the_exit_code(self) -> None:
         done = _in_subreaper(
-            "async def main():\n"
-            "    env = dict(os.environ)\n"
-            "    ours = await processes.start_async(['sleep', '1000'], cwd='/', env=env)\n"
-            "    ended = processes.start(['sh', '-c', 'exit 5'], cwd='/', env=env)\n"
-            "    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)\n"
-            "    await asyncio.to_thread(processes.end_descendants, 1.0)\n"
-            "    print(await ours.wait(), ended.wait())\n"
-            "asyncio.run(main())"
+            "env = dict(os.environ)\n"
+            "ours = processes.start(['sleep', '1000'], cwd='/', env=env)\n"
+            "ended = processes.start(['sh', '-c', 'exit 5'], cwd='/', env=env)\n"
+            "os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)\n"
+            "processes.end_descendants(1.0)\n"
+            "print(ours.wait(), ended.wait())"
         )
         assert (done.stdout, done.stderr) == ("-15 5\n", "")
 

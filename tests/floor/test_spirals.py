@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tapeout.agents import Text, ToolCall, Usage
 from tapeout.floor.cuts import Cut, Tell
-from tapeout.floor.guards import TurnFacts
 from tapeout.floor.memory.model import Patch, Round
 from tapeout.floor.memory.patches import FileChange, patch_of
 from tapeout.floor.memory.signatures import failures_of
@@ -278,14 +277,13 @@ def test_each_kind_is_told_once_and_before_it_is_cut(updates: list[Text | Usage 
 
 def test_the_guard_tells_after_the_second_and_cuts_after_the_third_variation() -> None:
     guard = SpiralGuard()
-    facts = [TurnFacts(n, "c", "t", changed=True, remembered=one) for n, one in enumerate(VARIED, start=1)]
-    first, second, third = (guard.turn_ended(one, 0.0) for one in facts[:3])
+    first, second, third = (guard.turn_ended(one, 0.0) for one in VARIED[:3])
     assert first is None
     assert isinstance(second, Tell)
     assert "variations of one fix" in second.text
     assert isinstance(third, Cut)
     assert (third.kind, third.hard) == ("spiral", False)
-    assert guard.turn_ended(TurnFacts(4, "c", "t", changed=True), 0.0) is None, "nobody judged it"
+    assert guard.turn_ended(None, 0.0) is None, "nobody judged it"
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])

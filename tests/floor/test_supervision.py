@@ -14,7 +14,7 @@ from tapeout.config import parse_config
 from tapeout.floor import supervision
 from tapeout.floor.budgets.guard import Allowance, BudgetGuard
 from tapeout.floor.budgets.limits import Budget
-from tapeout.floor.guards import SEVERITY, Answer, Cut, Quiet, Tell, TurnFacts, first_cut
+from tapeout.floor.guards import SEVERITY, Answer, Cut, Quiet, Tell, first_cut
 from tapeout.floor.lanes import NO_LANE, lane_of
 from tapeout.floor.pausing import Pause
 from tapeout.floor.supervision import Supervisor
@@ -149,7 +149,7 @@ async def test_what_is_told_comes_with_the_next_prompt_once() -> None:
     for text in ("first", "second"):
         await supervisor.turn(agent, text)
     assert agent.prompts == ["Try another way.\n\nfirst", "second"]
-    supervisor.turn_ended(TurnFacts(1, "c" * 40, "t" * 40, changed=False))
+    supervisor.turn_ended(None)
     assert supervisor.cut is None
 
 

@@ -15,8 +15,6 @@ What may go wrong, and how it is met:
   rest by a variable in their environment.
 """
 
-import asyncio
-import asyncio.subprocess
 import contextlib
 import fcntl
 import os
@@ -53,7 +51,6 @@ from tapeout.base.proctree import (
 )
 
 __all__ = [
-    "LINE_LIMIT",
     "Captured",
     "File",
     "become_subreaper",
@@ -65,17 +62,12 @@ __all__ = [
     "run_captured",
     "run_trusted",
     "start",
-    "start_async",
     "start_time",
     "stop_descendants",
 ]
 
 File = None | int | IO[Any]
 """What a standard stream may be: inherited, a descriptor or `subprocess.PIPE` and its kin, an open file."""
-
-LINE_LIMIT = 64 * 1024 * 1024
-"""Longest line, in bytes, that a stream of `start_async` accepts: agents send whole files in one JSON
-line."""
 
 RUN_VARIABLE = "TAPEOUT_RUN"
 """Marks the processes of one `run_captured`."""
@@ -154,39 +146,6 @@ def start(
             pass_fds=tuple(pass_fds),
         )
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        raise _cannot_start(argv, cwd, error) from error
-    remember(process)
-    return process
-
-
-async def start_async(
-    argv: Sequence[str],
-    *,
-    cwd: str,
-    env: Mapping[str, str],
-    stdin: File = subprocess.PIPE,
-    stdout: File = subprocess.PIPE,
-    stderr: File = subprocess.DEVNULL,
-    limit: int = LINE_LIMIT,
-) -> asyncio.subprocess.Process:
-    """As `start`, for asyncio: pipes become stream readers and writers; `limit` is the longest line in bytes.
-
-    Raises:
-        EnvironmentProblem: the program or the folder is missing, or must not be run.
-    """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=cwd,
-            env=dict(env),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            limit=limit,
-            start_new_session=True,
-            preexec_fn=_in_child(),
-        )
-    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
         raise _cannot_start(argv, cwd, error) from error
     remember(process)
     return process

@@ -5,33 +5,13 @@ session reports and when a turn ended, and answers with nothing, with something 
 keeps what it has seen; `supervision` runs a turn under all guards and does what they ask.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from tapeout.agents import Update
 from tapeout.floor.cuts import SEVERITY, Answer, Cut, CutKind, Tell, first_cut
 from tapeout.floor.memory.model import Round
 
-__all__ = ["SEVERITY", "Answer", "Cut", "CutKind", "Guard", "Quiet", "Tell", "TurnFacts", "first_cut"]
-
-
-@dataclass(frozen=True)
-class TurnFacts:
-    """What a turn came to, as git and the gate have it."""
-
-    round: int
-    """Which prompt of the session it was, from 1."""
-    commit: str
-    """What the workspace held at its end."""
-    tree: str
-    changed: bool
-    """Whether there was anything to submit."""
-    reason: str = ""
-    """Why the gate refused it, one line; empty if it did not."""
-    findings: tuple[tuple[str, str, str], ...] = ()
-    """Of a failed verdict: check, reason and excerpt of each finding."""
-    remembered: Round | None = None
-    """The change and how it failed; None if it was not judged."""
+__all__ = ["SEVERITY", "Answer", "Cut", "CutKind", "Guard", "Quiet", "Tell", "first_cut"]
 
 
 class Guard(Protocol):
@@ -54,8 +34,8 @@ class Guard(Protocol):
         """The agent has ended its turn, and waits for what comes."""
         ...
 
-    def turn_ended(self, facts: TurnFacts, now: float) -> Answer:
-        """A turn is over and the gate has spoken."""
+    def turn_ended(self, judged: Round | None, now: float) -> Answer:
+        """A turn is over, and the gate has spoken of its change; None if there was none, or no verdict."""
         ...
 
     def tick(self, now: float) -> Answer:
@@ -82,7 +62,7 @@ class Quiet:
     def turn_stopped(self, now: float) -> None:
         """Nothing to do."""
 
-    def turn_ended(self, facts: TurnFacts, now: float) -> Answer:
+    def turn_ended(self, judged: Round | None, now: float) -> Answer:
         """Nothing to say."""
         return None
 

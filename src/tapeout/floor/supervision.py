@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from tapeout import agents
-from tapeout.floor.guards import Answer, Cut, Guard, Tell, TurnFacts, first_cut
+from tapeout.floor.guards import Answer, Cut, Guard, Tell, first_cut
+from tapeout.floor.memory.model import Round
 from tapeout.floor.pausing import Pause
 
 CANCEL_SECONDS = 10.0
@@ -140,11 +141,11 @@ class Supervisor:
         """What the agent is to be told before its turn goes on."""
         return next((tell for tell in self._tell if tell.when == "now"), None)
 
-    def turn_ended(self, facts: TurnFacts) -> None:
-        """Tell the guards what a turn came to."""
+    def turn_ended(self, judged: Round | None) -> None:
+        """Tell the guards what a turn came to, as `Guard.turn_ended` has it."""
         now = self._pause.now()
         for guard in self._guards:
-            self.take(guard.turn_ended(facts, now))
+            self.take(guard.turn_ended(judged, now))
 
     async def watch_between_turns(self) -> None:
         """Let the guards tick while no turn runs; returns when one of them wants the session to end, or for a reason

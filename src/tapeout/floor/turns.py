@@ -20,7 +20,7 @@ from tapeout.floor import policy, prompting
 from tapeout.floor.context.limits import LimitRules
 from tapeout.floor.context.meter import ContextMeter
 from tapeout.floor.context.record import ContextRecord
-from tapeout.floor.guards import Cut, TurnFacts
+from tapeout.floor.guards import Cut
 from tapeout.floor.handoff import handoff_request
 from tapeout.floor.memory.model import Round
 from tapeout.floor.memory.recorder import Recorder
@@ -112,8 +112,7 @@ class Conversation:
         change = await self._verdict_on(pulled) if pulled.changed and whole else None
         if change is not None:
             on.record.judged(change, on.meter.reading, model=self._session.model)
-        remembered = await self._remember(result, rounds, seconds, pulled, change) if whole else None
-        on.supervisor.turn_ended(turn_facts(rounds, pulled, change, remembered))
+        on.supervisor.turn_ended(await self._remember(result, rounds, seconds, pulled, change) if whole else None)
         cut = on.supervisor.cut
         if cut is None:
             return self._decide(change, rounds), change
@@ -222,21 +221,3 @@ def cut_off(
     """How an attempt ends whose session was cut."""
     ended = policy.after_cut(cut.kind, cut.evidence, earlier, limits, agent=agent, chain=chain, fruitless=fruitless)
     return replace(ended, give_up=ended.give_up or cut.evidence) if cut.futile else ended
-
-
-def turn_facts(
-    rounds: int, pulled: workspaces.Pulled, change: Change | None, remembered: Round | None = None
-) -> TurnFacts:
-    """What a turn came to; `change` is None when it left nothing to submit."""
-    verdict = (change.verdict if change is not None else None) or {}
-    refused = bool(verdict) and not verdict.get("passed")
-    findings = tuple((one["check"], one["reason"], one.get("excerpt", "")) for one in verdict.get("findings", ()))
-    return TurnFacts(
-        round=rounds,
-        commit=pulled.commit,
-        tree=pulled.tree,
-        changed=pulled.changed,
-        reason=str(verdict.get("reason", "")) if refused else "",
-        findings=findings if refused else (),
-        remembered=remembered,
-    )

@@ -183,8 +183,7 @@ class PatientSupervisor(Supervisor):
             await self.watch_between_turns()
 
     def _answered(self) -> None:
-        if self._in_trouble:
-            self._in_trouble = False
+        self._in_trouble = False
         note_answer(self._tracker, self._provider.name)
 
 

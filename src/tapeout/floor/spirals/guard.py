@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tapeout.agents import ToolCall, Update, Usage
-from tapeout.floor.guards import Answer, Cut, Quiet, Tell, TurnFacts
+from tapeout.floor.guards import Answer, Cut, Quiet, Tell
 from tapeout.floor.memory.model import Round
 from tapeout.floor.spirals.model import Kind, Spiral
 from tapeout.floor.spirals.rounds import detect
@@ -36,11 +36,11 @@ class SpiralGuard(Quiet):
         self._watch.turn_started()
         return None
 
-    def turn_ended(self, facts: TurnFacts, now: float) -> Answer:
+    def turn_ended(self, judged: Round | None, now: float) -> Answer:
         """A turn is over and the gate has spoken."""
-        if facts.remembered is None:
+        if judged is None:
             return None
-        self._session.append(facts.remembered)
+        self._session.append(judged)
         return self._answer(detect(self._earlier, self._session), at_once=False)
 
     def _answer(self, spiral: Spiral | None, *, at_once: bool) -> Answer:
