@@ -9,6 +9,7 @@ import pytest
 
 from tapeout.base.git import ensure_bare, import_objects, resolve, signature
 from tapeout.base.paths import StatePaths
+from tapeout.workspaces import Workspace, create, superseded_prefix
 
 FILES: Mapping[str, bytes] = {
     "README": b"read me\n",
@@ -66,3 +67,19 @@ def add_to_main(paths: StatePaths, base: str) -> str:
     hub = ensure_bare(paths.hub)
     who = signature()
     return str(hub.create_commit(None, who, who, "newer", hub.TreeBuilder().write(), [base]))
+
+
+@pytest.fixture
+def workspace(paths: StatePaths, base: str) -> Workspace:
+    return create(paths, "a1", base)
+
+
+@pytest.fixture
+def code(workspace: Workspace) -> Path:
+    return Path(workspace.code)
+
+
+def superseded(paths: StatePaths) -> set[str]:
+    """Commits of the first attempt that its newest one does not contain."""
+    prefix = superseded_prefix("a1")
+    return set(git(paths.hub, "for-each-ref", "--format=%(objectname)", prefix).split())

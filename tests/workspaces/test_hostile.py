@@ -31,16 +31,6 @@ def trap(tmp_path: Path, canary: Path) -> Path:
     return script
 
 
-@pytest.fixture
-def workspace(paths: StatePaths, base: str) -> Workspace:
-    return create(paths, "a1", base)
-
-
-@pytest.fixture
-def code(workspace: Workspace) -> Path:
-    return Path(workspace.code)
-
-
 def _filter(code: Path, trap: Path) -> None:
     git(code, "config", "filter.evil.clean", str(trap))
     (code / ".gitattributes").write_text("* filter=evil\n")

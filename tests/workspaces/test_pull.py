@@ -3,37 +3,19 @@
 import os
 import shutil
 import stat
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tapeout.base.errors import EnvironmentProblem, NotFound
 from tapeout.base.git import open_bare, read_blob, resolve
 from tapeout.base.paths import StatePaths
-from tapeout.workspaces import Workspace, attempt_ref, create, pull, pulling, superseded_prefix
+from tapeout.workspaces import Workspace, attempt_ref, create, pull, pulling
 from tapeout.workspaces.pulling import MESSAGE
 
-from .conftest import add_to_main, commit_all, git
+from .conftest import add_to_main, commit_all, git, superseded
 from .test_create import run_killed
-
-
-@pytest.fixture
-def workspace(paths: StatePaths, base: str) -> Workspace:
-    return create(paths, "a1", base)
-
-
-@pytest.fixture
-def code(workspace: Workspace) -> Path:
-    return Path(workspace.code)
-
-
-def _superseded(paths: StatePaths) -> set[str]:
-    prefix = superseded_prefix("a1")
-    return set(git(paths.hub, "for-each-ref", "--format=%(objectname)", prefix).split())
 
 
 def _contains(paths: StatePaths, commit: str) -> bool:
@@ -188,7 +170,7 @@ class TestNothingIsLost:
         git(code, "pack-refs", "--all")
         pulled = pull(workspace)
         assert (pulled.commit, pulled.changed) == (base, False)
-        assert _superseded(paths) == {amended, reset, branch, stash}
+        assert superseded(paths) == {amended, reset, branch, stash}
 
     def test_earlier_pull_is_kept_when_the_work_goes_elsewhere(
         self, paths: StatePaths, workspace: Workspace, code: Path, base: str
@@ -198,7 +180,7 @@ class TestNothingIsLost:
         (code / "new").write_text("better")
         head = commit_all(code, "proper")
         assert pull(workspace).commit == head
-        assert _superseded(paths) == {first}
+        assert superseded(paths) == {first}
 
     def test_detached_head(self, workspace: Workspace, code: Path) -> None:
         git(code, "checkout", "-q", "--detach")
@@ -266,140 +248,6 @@ class TestNothingIsLost:
         pulled = pull(workspace)
         assert pulled.paths == ("one", "two")
         assert _contains(paths, head)
-
-
-def _no_git(code: Path) -> None:
-    shutil.rmtree(code / ".git")
-
-
-def _git_is_a_file(code: Path) -> None:
-    _no_git(code)
-    (code / ".git").write_text("gitdir: /etc")
-
-
-def _git_is_a_link(code: Path) -> None:
-    (code / ".git").rename(code.parent / "elsewhere")
-    (code / ".git").symlink_to(code.parent / "elsewhere")
-
-
-def _no_head(code: Path) -> None:
-    (code / ".git" / "HEAD").unlink()
-
-
-def _head_is_a_pipe(code: Path) -> None:
-    _no_head(code)
-    os.mkfifo(code / ".git" / "HEAD")
-
-
-def _garbage_head(code: Path) -> None:
-    (code / ".git" / "HEAD").write_bytes(b"ref: refs/../../../../etc/passwd\n")
-
-
-def _unborn(code: Path) -> None:
-    git(code, "checkout", "-q", "--orphan", "nothing")
-
-
-def _no_objects(code: Path) -> None:
-    shutil.rmtree(code / ".git" / "objects")
-
-
-def _pipe_among_objects(code: Path) -> None:
-    os.mkfifo(code / ".git" / "objects" / "pack" / "pack-1.idx")
-
-
-def _garbage_objects(code: Path) -> None:
-    for file in (code / ".git" / "objects").rglob("*"):
-        if file.is_file():
-            file.unlink()  # they are links: written to in place, the hub's would change
-            file.write_bytes(b"garbage")
-
-
-def _borrowed_objects(code: Path) -> None:
-    (code / ".git" / "objects" / "info" / "alternates").write_text("/etc\n")
-
-
-BREAKS = [
-    _no_git,
-    _git_is_a_file,
-    _git_is_a_link,
-    _no_head,
-    _head_is_a_pipe,
-    _garbage_head,
-    _unborn,
-    _no_objects,
-    _pipe_among_objects,
-    _garbage_objects,
-    _borrowed_objects,
-]
-
-
-class TestBrokenRepositories:
-    @pytest.mark.parametrize("breaks", BREAKS)
-    def test_the_work_tree_is_saved(
-        self, paths: StatePaths, workspace: Workspace, code: Path, base: str, breaks: Callable[[Path], None]
-    ) -> None:
-        (code / "committed").write_text("1")
-        commit_all(code, "one")
-        (code / "new").write_text("x")
-        (code / "ignored.log").write_text("x")
-        breaks(code)
-        pulled = pull(workspace)
-        assert pulled.paths == ("committed", "new")
-        assert git(paths.hub, "rev-parse", f"{pulled.commit}^") == base
-        git(paths.hub, "rev-list", "--objects", "--quiet", "--all")
-
-    def test_continues_what_was_pulled_before(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
-        (code / "one").write_text("1")
-        before = pull(workspace).commit
-        (code / "two").write_text("2")
-        _no_git(code)
-        pulled = pull(workspace)
-        assert git(paths.hub, "rev-parse", f"{pulled.commit}^") == before
-        assert pulled.paths == ("one", "two")
-
-    def test_replaced_by_an_unrelated_history(
-        self, paths: StatePaths, workspace: Workspace, code: Path, base: str
-    ) -> None:
-        _no_git(code)
-        git(code, "init", "-q")
-        (code / "new").write_text("x")
-        head = commit_all(code, "all new")
-        pulled = pull(workspace)
-        assert git(paths.hub, "rev-parse", f"{pulled.commit}^") == base
-        assert pulled.paths == ("new",)
-        assert _superseded(paths) == {head}
-
-    def test_everything_deleted(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
-        shutil.rmtree(code)
-        with pytest.raises(NotFound, match="nothing to save"):
-            pull(workspace)
-        code.symlink_to("/etc")
-        with pytest.raises(NotFound, match="nothing to save"):
-            pull(workspace)
-
-    def test_everything_deleted_after_a_pull(self, workspace: Workspace, code: Path) -> None:
-        (code / "one").write_text("1")
-        before = pull(workspace)
-        shutil.rmtree(code)
-        assert pull(workspace) == before
-        code.mkdir()
-        assert pull(workspace) == before
-
-    def test_very_deep_folders(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
-        script = "import os\nfor _ in range(400):\n    os.mkdir('d')\n    os.chdir('d')\nopen('x', 'w').close()"
-        subprocess.run(["python3", "-c", script], cwd=code, check=True)
-        (code / "new").write_text("x")
-        pulled = pull(workspace)
-        assert pulled.paths == ("new",)
-        assert "too deep" in git(paths.hub, "log", "-1", "--format=%B", pulled.commit)
-
-    def test_hub_that_cannot_be_written_is_no_loss(self, paths: StatePaths, workspace: Workspace, code: Path) -> None:
-        (code / "new").write_text("x")
-        os.rename(paths.hub, paths.hub + ".away")
-        with pytest.raises(EnvironmentProblem, match="cannot open"):
-            pull(workspace)
-        os.rename(paths.hub + ".away", paths.hub)
-        assert pull(workspace).paths == ("new",)
 
 
 names = st.sampled_from(["a", "b", "a.txt", "x.log", "build", "src", "README", ".gitignore"])
