@@ -69,6 +69,7 @@ def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder:
             contained=launch.contained,
         )
         problem = launch.problem(captured.exit_code, captured.output)
+        captured = captured._replace(stopped=captured.stopped or launch.refused())
     if problem:
         raise EnvironmentProblem(f"the sandbox cannot be set up: {problem}", hint="`tapeout doctor` tries it")
     if captured.exit_code in _TOO_LARGE and policy.limits.file_size is not None:

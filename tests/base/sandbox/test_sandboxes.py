@@ -11,6 +11,7 @@ from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.processes import Captured, run_captured
 from tapeout.base.sandbox import Absence, Limits, Policy, Sandbox, available, bubblewrap, detect, detection, landlock
 from tapeout.base.sandbox.bubblewrap import Bubblewrap
+from tapeout.base.sandbox.cgroup import task_group
 from tapeout.base.sandbox.landlock import Landlock
 from tapeout.base.sandbox.nothing import Nothing
 
@@ -183,3 +184,19 @@ def test_what_killed_attempts_left_is_deleted(tmp_path: Path, monkeypatch: pytes
     os.utime(tmp_path / "tapeout-sandbox-old", (0, 0))
     list(available())
     assert [path.name for path in tmp_path.glob("tapeout-sandbox-*")] == ["tapeout-sandbox-new"]
+
+
+@each_sandbox
+def test_whoever_was_refused_a_process_is_known(sandbox: Sandbox, place: Path) -> None:
+    with task_group(1) as group:
+        if group is None:
+            pytest.skip("only root can make a group of processes in which the kernel counts them")
+    policy = Policy(writable=(str(place / "work"),), limits=Limits(processes=10))
+    for tasks, refused in ((5, ""), (60, "was kept from starting more than 40 processes and threads")):
+        script = f"(for i in $(seq {tasks}); do sleep 40 & done) 2>/dev/null || true"
+        with sandbox.launch(policy, ["sh", "-c", script], str(place / "work")) as launch:
+            run_captured(
+                launch.argv, cwd=str(place / "work"), env=dict(os.environ), timeout=30, before_exec=launch.before_exec,
+                pass_fds=launch.pass_fds, contained=launch.contained,
+            )  # fmt: skip
+            assert launch.refused() == refused

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from tapeout.base.sandbox.cgroup import enter, task_group
-from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks
+from tapeout.base.sandbox.cgroup import task_group
+from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks, nothing_refused
 from tapeout.base.sandbox.place import placed
 from tapeout.base.sandbox.policy import Limits, Network, Policy, Step
 
@@ -55,7 +55,8 @@ class Bubblewrap(Sandbox):
 
             def before_exec() -> None:
                 limit()
-                enter(group)
+                if group:
+                    group.enter()
 
             arguments = [
                 self._program,
@@ -74,6 +75,7 @@ class Bubblewrap(Sandbox):
                 pass_fds=(status.fileno(),),
                 contained=True,
                 problem=lambda code, output: setup_problem(code, output, read_status(status)),
+                refused=group.refused if group else nothing_refused,
             )
 
 

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tapeout.base.sandbox.cgroup import enter, task_group
-from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks
+from tapeout.base.sandbox.cgroup import task_group
+from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits, most_tasks, nothing_refused
 from tapeout.base.sandbox.place import placed
 from tapeout.base.sandbox.policy import Network, Policy, Step, is_below
 
@@ -55,10 +55,11 @@ class Landlock(Sandbox):
 
                 def before_exec() -> None:
                     limit()
-                    enter(group)
+                    if group:
+                        group.enter()
                     restrict()
 
-                yield Launch(list(argv), before_exec)
+                yield Launch(list(argv), before_exec, refused=group.refused if group else nothing_refused)
         finally:
             os.close(rules)
 

@@ -16,6 +16,11 @@ def _nothing_wrong(_exit_code: int | None, _output: str) -> str:
     return ""
 
 
+def nothing_refused() -> str:
+    """For a sandbox that does not know what the kernel refused."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Launch:
     """A program as it has to be started, with `base.processes`."""
@@ -29,6 +34,9 @@ class Launch:
     """Whether killing the started process kills everything in the sandbox at once."""
     problem: Callable[[int | None, str], str] = _nothing_wrong
     """Given exit code and output: why the sandbox could not be set up, so that the program never ran; else empty."""
+    refused: Callable[[], str] = nothing_refused
+    """Which limit the kernel held the program to, as what happened to the run, as far as that can be known; else empty.
+    To be asked before the launch is given back."""
 
 
 class Sandbox(ABC):
