@@ -25,8 +25,7 @@ from tapeout.base.egress import Filtered, Gateway
 from tapeout.base.git import ensure_bare, import_objects, resolve
 from tapeout.base.hosts import allow_list
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import run_captured
-from tapeout.base.sandbox import UNCONFINED, Confined, Confinement, Overlay, Policy, Sandbox, detect
+from tapeout.base.sandbox import UNCONFINED, Confined, Confinement, Overlay, Policy, Sandbox, detect, run_confined
 
 FILES, LINES, RUNS = 20_000, 200, 9
 
@@ -59,16 +58,8 @@ def several(action: Callable[[int], object], runs: int) -> float:
 
 def run(confinement: Confinement, folder: str, *argv: str) -> str:
     """Run a command; what it printed."""
-    with confinement.launch(argv, folder) as launch:
-        return run_captured(
-            launch.argv,
-            cwd=folder,
-            env={"PATH": os.defpath, "GIT_CONFIG_NOSYSTEM": "1"},
-            timeout=600,
-            before_exec=launch.before_exec,
-            pass_fds=launch.pass_fds,
-            contained=launch.contained,
-        ).output
+    env = {"PATH": os.defpath, "GIT_CONFIG_NOSYSTEM": "1"}
+    return run_confined(confinement, argv, cwd=folder, env=env, timeout=600).output
 
 
 def measure_workspaces(paths: StatePaths, sandbox: Sandbox, runs: int) -> None:

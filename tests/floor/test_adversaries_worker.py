@@ -182,6 +182,8 @@ env = {{ {env} }}
 use = "required"
 network = "list"
 allow = ["127.0.0.1:{model}"]
+[workspace]
+overlay = "{overlay}"
 """
 
 
@@ -196,7 +198,8 @@ def abstract_socket() -> Iterator[str]:
 
 
 @needs_bubblewrap
-def test_an_agent_that_attacks_gets_nowhere(bench: Workbench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overlay", ["never", "always"])
+def test_an_agent_that_attacks_gets_nowhere(bench: Workbench, tmp_path: Path, overlay: str) -> None:
     temporary = tmp_path / "of-somebody"
     temporary.write_text("SECRET of somebody")
     with server() as model, server() as other, abstract_socket() as abstract:
@@ -205,7 +208,8 @@ def test_an_agent_that_attacks_gets_nowhere(bench: Workbench, tmp_path: Path) ->
             "ATTACK_TEMPORARY": str(temporary),
         }  # fmt: skip
         listed = ", ".join(f"{name} = {json.dumps(value)}" for name, value in env.items())
-        text = FLOOR.format(python=json.dumps(sys.executable), attacks=json.dumps(ATTACKS), env=listed, model=model)
+        command = {"python": json.dumps(sys.executable), "attacks": json.dumps(ATTACKS)}
+        text = FLOOR.format(**command, env=listed, model=model, overlay=overlay)
         bench.commit({"tapeout.toml": CONFIG + text, ".gitignore": ".env\n"}, "Configure")
         (bench.root / ".env").write_text("SECRET of the checkout")
         issue = bench.new("Attack", "", "--agent", "attacker", "--scope", "*")
@@ -215,7 +219,11 @@ def test_an_agent_that_attacks_gets_nowhere(bench: Workbench, tmp_path: Path) ->
     for code, said in [*found["reads"], *found["writes"]]:
         assert code, said
         assert "SECRET" not in said
-    assert (found["attached"], found["written"]) == (0, [0, True]), "its own files it may use"
+    assert found["attached"] == 0, "its own files it may use"
+    if overlay == "never":
+        assert found["written"] == [0, True]
+    else:
+        assert found["written"][0] != 0, "a layer is seen from outside, and not written"
     for code, said in found["decides"]:
         assert code, said
     *rubbish, huge = found["rubbish"]

@@ -72,6 +72,28 @@ def test_sessions_side_by_side_pass_a_budget_by_at_most_a_note_and_a_report_each
     assert total(used).tokens < limit + 4 * (limit / STEPS + largest) + 1
 
 
+def test_time_in_which_the_agent_waits_for_a_person_is_not_used() -> None:
+    guard = BudgetGuard([Allowance(Budget("attempt", time=100.0))])
+    assert guard.turn_started("work", 0.0) is None
+    guard.waits(begins=True, now=60.0)
+    guard.waits(begins=True, now=70.0)
+    guard.waits(begins=False, now=500.0)
+    assert (guard.wake, guard.tick(500.0)) == (None, None), "it waits for another answer still"
+    guard.waits(begins=False, now=1060.0)
+    assert (guard.wake, guard.spend(1060.0).seconds) == (1100.0, 60.0)
+    assert guard.tick(1100.0) is not None
+
+
+def test_a_turn_that_ends_while_a_person_is_asked_uses_no_time_after_it() -> None:
+    guard = BudgetGuard([Allowance(Budget("attempt", time=100.0))])
+    guard.turn_started("work", 0.0)
+    guard.waits(begins=True, now=60.0)
+    guard.turn_stopped(90.0)
+    guard.waits(begins=False, now=95.0)
+    assert guard.wake is None
+    assert guard.spend(1000.0).seconds == 60.0
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 200_000), max_size=20))
 def test_no_report_takes_back_what_was_used(reports: list[int]) -> None:

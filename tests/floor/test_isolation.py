@@ -130,6 +130,40 @@ teardown = "echo cleared $TAPEOUT_NAMESPACE"
     assert sorted(path.name for path in Path(bench.paths.workspaces).iterdir()) == []
 
 
+REPORTS = """
+[agents.reporter]
+driver = "command"
+command = [{python}, "-c", {reports}]
+[workspace]
+overlay = "always"
+"""
+
+REPORT = """
+import os, subprocess, sys
+def tapeout(*words):
+    subprocess.run([sys.executable, "-m", "tapeout", "issue", *words], check=True)
+own = os.environ["TAPEOUT_ISSUE"]
+os.makedirs("notes/deep")
+os.chdir("notes/deep")
+open("NOTE.md", "w").write("told from a folder that is in the layer only")
+tapeout("comment", own, "@NOTE.md")
+open("NOTE.md", "w").write("told again")
+tapeout("comment", own, "@../deep/NOTE.md")
+tapeout("attach", own, "../../tapeout.toml")
+"""
+
+
+@needs_bubblewrap
+def test_an_agent_in_a_layer_tells_the_tracker_what_its_files_say(bench: Workbench) -> None:
+    floor = REPORTS.format(python=json.dumps(sys.executable), reports=json.dumps(REPORT))
+    bench.commit({"tapeout.toml": CONFIG + floor}, "Configure")
+    issue = bench.new("Report", "", "--agent", "reporter")
+    bench.up()
+    said = [one["text"] for one in bench.issue(issue)["comments"]]
+    assert said == ["told from a folder that is in the layer only", "told again"]
+    assert [one["name"] for one in bench.data("issue", "attachments", issue)] == ["tapeout.toml"]
+
+
 def test_without_a_sandbox_an_agent_works_as_it_does_elsewhere(bench: Workbench, servers: tuple[int, int]) -> None:
     configured(bench, servers, '[sandbox]\nuse = "off"\nnetwork = "model"\n')
     bench.new("Probe", "", "--agent", "probe")

@@ -10,8 +10,7 @@ import pytest
 
 from tapeout.base.git import ensure_bare, import_objects, resolve
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import run_captured
-from tapeout.base.sandbox import Overlay, Policy, Sandbox, available
+from tapeout.base.sandbox import Confined, Overlay, Policy, Sandbox, available, run_confined
 from tapeout.workspaces import Workspace, create, layers_work, leftovers, open_workspace, pull, remove
 from tests.workspaces.conftest import CLEAN, add_to_main, commit_all
 
@@ -35,11 +34,8 @@ def work(workspace: Workspace, script: str) -> str:
     assert SANDBOX is not None
     over = Overlay(workspace.code, layer.tree, workspace.written, workspace.scratch)
     policy = Policy(writable=(workspace.code,), hidden=(os.path.dirname(workspace.hub),), overlays=(over,))
-    with SANDBOX.launch(policy, ["sh", "-c", script], workspace.code) as launch:
-        return run_captured(
-            launch.argv, cwd=workspace.code, env=CLEAN, timeout=60, before_exec=launch.before_exec,
-            pass_fds=launch.pass_fds, contained=launch.contained,
-        ).output  # fmt: skip
+    confinement = Confined(SANDBOX, policy)
+    return run_confined(confinement, ["sh", "-c", script], cwd=workspace.code, env=CLEAN, timeout=60).output
 
 
 COMMIT = "git add -A && git commit -qm work"

@@ -98,16 +98,18 @@ def _overlays(workspace: Workspace) -> tuple[Overlay, ...]:
 
 def door_policy(workspace: Workspace, paths: StatePaths, config: Config, around: Surroundings, path: str) -> Policy:
     """What a `tapeout` command that an agent asks for may do outside of the agent's sandbox (`door`): use the tracker,
-    and the files that the agent itself may use."""
+    and the files that the agent itself may use; those of a workspace that is a layer only to read."""
+    layer = workspace.layer
     hidden = [*(home for home in {around.home, *homes()} if _is_home(home)), *PRIVATE]
     hidden += [around.state, *TEMPORARY]
     others = [paths.workspaces, paths.trust, paths.layers, paths.transcripts, paths.terminals, paths.evidence]
     others += [paths.environments, paths.gate, paths.gate_cache, paths.logs]
     tools = toolchain_folders(os.pathsep.join([path, *_programs_named(())]), [*hidden, *around.checkout])
     return Policy(
-        writable=(paths.root, workspace.code, workspace.tmp),
+        writable=(paths.root, workspace.tmp, *(() if layer else (workspace.code,))),
         hidden=(*hidden, *others, *secret_files(tools)),
         readable=(*tools, os.path.dirname(os.path.abspath(tapeout.__file__)), *around.checkout, paths.hub),
+        overlays=(Overlay(workspace.code, layer.tree, workspace.written),) if layer else (),
         network="loopback",
         limits=limits_for(config),
     )

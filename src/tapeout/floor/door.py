@@ -25,8 +25,8 @@ import anyio.to_thread
 
 from tapeout.base.errors import EnvironmentProblem, NotAllowed, TapeoutError, UsageError
 from tapeout.base.paths import FOLDERS_VARIABLE
-from tapeout.base.processes import run_captured
-from tapeout.base.sandbox import Confinement
+from tapeout.base.sandbox import Confinement, SandboxFailed, run_confined
+from tapeout.base.sandbox.policy import is_below
 
 COMMANDS = frozenset(
     {"blocked", "claim", "graph", "issue", "prime", "ready", "release", "renew", "search", "stale", "stats", "status"}
@@ -91,15 +91,24 @@ def _can_be_said(texts: list[str]) -> bool:
 class Door:
     """Runs commands for one workspace."""
 
-    def __init__(self, confinement: Confinement, env: Mapping[str, str], folders: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        confinement: Confinement,
+        env: Mapping[str, str],
+        folders: tuple[str, ...],
+        over: Confinement | None = None,
+    ) -> None:
         """
         Args:
             confinement: of the commands.
             env: their environment.
             folders: in which of them a command may start; the first, if it is called from elsewhere. It uses no files
                 that its arguments name but in these.
+            over: the confinement in which a workspace that is a layer is seen as its agent sees it. Not every kernel
+                shows a layer twice: where this one cannot be set up, commands do without the workspace's files.
         """
         self._confinement = confinement
+        self._over = over
         self._folders = tuple(os.path.realpath(folder) for folder in folders)
         self._env = {**env, FOLDERS_VARIABLE: "\n".join(self._folders)}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -130,28 +139,40 @@ class Door:
         return await anyio.to_thread.run_sync(self._run, request)
 
     def _run(self, request: Request) -> dict[str, object]:
-        asked = os.path.realpath(request.folder)
-        inside = os.path.isdir(asked) and any(asked == one or asked.startswith(one + os.sep) for one in self._folders)
-        cwd = asked if inside else self._folders[0]
+        try:
+            if self._over is not None:
+                # What is in a layer is not there outside: only the sandbox knows whether the folder exists.
+                folder = os.path.normpath(request.folder)
+                with contextlib.suppress(SandboxFailed):
+                    return self._run_in(self._over, request, folder if self._is_ours(folder) else self._folders[0])
+            folder = os.path.realpath(request.folder)
+            ours = self._is_ours(folder) and os.path.isdir(folder)
+            return self._run_in(self._confinement, request, folder if ours else self._folders[0])
+        except EnvironmentProblem as error:
+            return _refused(error)
+
+    def _is_ours(self, path: str) -> bool:
+        return any(is_below(path, folder) for folder in self._folders)
+
+    def _run_in(self, confinement: Confinement, request: Request, cwd: str) -> dict[str, object]:
+        """
+        Raises:
+            EnvironmentProblem: it cannot be run there.
+        """
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
             given.write(request.input.encode("utf-8", "replace"))
             given.seek(0)
             argv = [sys.executable, "-P", "-c", _COMMAND, str(errors.fileno()), *request.words]
-            try:
-                with self._confinement.launch(argv, cwd) as launch:
-                    done = run_captured(
-                        launch.argv,
-                        cwd=cwd,
-                        env=self._env,
-                        timeout=SECONDS,
-                        keep=ANSWER_BYTES,
-                        stdin=given,
-                        before_exec=launch.before_exec,
-                        pass_fds=(*launch.pass_fds, errors.fileno()),
-                        contained=launch.contained,
-                    )
-            except EnvironmentProblem as error:
-                return _refused(error)
+            done = run_confined(
+                confinement,
+                argv,
+                cwd=cwd,
+                env=self._env,
+                timeout=SECONDS,
+                keep=ANSWER_BYTES,
+                stdin=given,
+                pass_fds=(errors.fileno(),),
+            )
             errors.seek(0)
             said = errors.read(ANSWER_BYTES).decode(errors="replace")
         return {"code": 1 if done.exit_code is None else done.exit_code, "output": done.output, "errors": said}

@@ -215,7 +215,9 @@ async def _way_to_tracker(
         return
     around = _surroundings(agents.session_environment(spec, env), site)
     policy = door_policy(workspace, site.paths, site.config, around, env.get("PATH", ""))
-    door = Door(Confined(sandbox, policy), {**env, "HOME": workspace.home}, (workspace.tmp, workspace.code))
+    over = Confined(sandbox, policy) if policy.overlays else None
+    plain = Confined(sandbox, dataclasses.replace(policy, overlays=()))
+    door = Door(plain, {**env, "HOME": workspace.home}, (workspace.tmp, workspace.code), over)
     async with opened(door, workspace.tmp) as path:
         yield {DOOR_VARIABLE: path}
 

@@ -15,8 +15,8 @@ from tapeout import workspaces
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.git import open_bare
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import Captured, run_captured
-from tapeout.base.sandbox import Confinement, Limits, exceeded, measure
+from tapeout.base.processes import Captured
+from tapeout.base.sandbox import Confinement, Limits, exceeded, measure, run_confined
 from tapeout.config import WorkspaceConfig
 
 
@@ -106,21 +106,14 @@ class Preparation:
         def watch(pids: list[int], output: int) -> str:
             return "was ended" if ended.is_set() else exceeded(measure(pids, output, self._limits), self._limits)
 
-        cwd = self._workspace.code
-        with self._confinement.launch(["/bin/sh", "-c", command], cwd) as launch:
-            captured = run_captured(
-                launch.argv,
-                cwd=cwd,
-                env=self._env,
-                timeout=self._wanted.setup_timeout,
-                before_exec=launch.before_exec,
-                pass_fds=launch.pass_fds,
-                watch=watch,
-                contained=launch.contained,
-            )
-            if problem := launch.problem(captured.exit_code, captured.output):
-                raise EnvironmentProblem(f"the sandbox cannot be set up: {problem}", hint="`tapeout doctor` tries it")
-        return captured
+        return run_confined(
+            self._confinement,
+            ["/bin/sh", "-c", command],
+            cwd=self._workspace.code,
+            env=self._env,
+            timeout=self._wanted.setup_timeout,
+            watch=watch,
+        )
 
 
 def _problem(captured: Captured) -> str:

@@ -290,8 +290,12 @@ class Worker:
             stall_after=self._limits.stall_after,
             turn_timeout=self._limits.turn_timeout,
         )
-        self._answers.waits = lambda begins: liveness.waits(begins=begins, now=self._pause.now())
+        self._answers.waits = partial(self._waits, liveness)
         return liveness
+
+    def _waits(self, liveness: Liveness, begins: bool) -> None:
+        for guard in (liveness, self._accounts.guard):
+            guard.waits(begins=begins, now=self._pause.now())
 
     def _supervise(self, guards: Sequence[Guard]) -> PatientSupervisor:
         return PatientSupervisor(

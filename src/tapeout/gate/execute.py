@@ -9,7 +9,8 @@ import re
 import signal
 
 from tapeout.base.errors import EnvironmentProblem
-from tapeout.base.processes import Captured, run_captured
+from tapeout.base.processes import Captured
+from tapeout.base.sandbox import Confined, run_confined
 from tapeout.base.sandbox.usage import size
 from tapeout.config import CheckConfig, Config
 from tapeout.gate.confine import SCRATCH, policy_for, sandbox_for, watch_for
@@ -56,22 +57,15 @@ def execute(check: CheckConfig, config: Config, checkout: str, *, run: str, fold
 def _run(check: CheckConfig, config: Config, checkout: str, *, run: str, folder: str) -> Captured:
     env = check_environment(config, run, folder)
     policy = policy_for(check, config, checkout, folder=folder, env=env)
-    with sandbox_for(config).launch(policy, check.argv, checkout) as launch:
-        captured = run_captured(
-            launch.argv,
-            cwd=checkout,
-            env=env,
-            timeout=check.timeout,
-            keep=KEEP_BYTES,
-            before_exec=launch.before_exec,
-            pass_fds=launch.pass_fds,
-            watch=watch_for(policy.limits, folder),
-            contained=launch.contained,
-        )
-        problem = launch.problem(captured.exit_code, captured.output)
-        captured = captured._replace(stopped=captured.stopped or launch.refused())
-    if problem:
-        raise EnvironmentProblem(f"the sandbox cannot be set up: {problem}", hint="`tapeout doctor` tries it")
+    captured = run_confined(
+        Confined(sandbox_for(config), policy),
+        check.argv,
+        cwd=checkout,
+        env=env,
+        timeout=check.timeout,
+        keep=KEEP_BYTES,
+        watch=watch_for(policy.limits, folder),
+    )
     if captured.exit_code in _TOO_LARGE and policy.limits.file_size is not None:
         allowed = size(policy.limits.file_size)
         return captured._replace(stopped=f"was killed for writing a file of over {allowed}")

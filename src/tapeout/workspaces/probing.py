@@ -7,8 +7,7 @@ import shutil
 
 from tapeout.base.ids import new_id
 from tapeout.base.paths import StatePaths
-from tapeout.base.processes import run_captured
-from tapeout.base.sandbox import Overlay, Policy, Sandbox
+from tapeout.base.sandbox import Confined, Overlay, Policy, Sandbox, SandboxFailed, run_confined
 from tapeout.workspaces.layers import is_whiteout
 
 _PATIENCE = 10.0
@@ -46,19 +45,16 @@ def _try(folder: str, sandbox: Sandbox) -> bool:
         with open(os.path.join(lower, "seen"), "w", encoding="ascii"):
             pass
         policy = Policy(writable=(target,), overlays=(Overlay(target, lower, upper, work),))
-        with sandbox.launch(policy, ["/bin/sh", "-c", _SCRIPT], target) as launch:
-            done = run_captured(
-                launch.argv,
-                cwd=target,
-                env={"PATH": os.defpath},
-                timeout=_PATIENCE,
-                before_exec=launch.before_exec,
-                pass_fds=launch.pass_fds,
-                contained=launch.contained,
-            )
+        done = run_confined(
+            Confined(sandbox, policy),
+            ["/bin/sh", "-c", _SCRIPT],
+            cwd=target,
+            env={"PATH": os.defpath},
+            timeout=_PATIENCE,
+        )
         gone = os.lstat(os.path.join(upper, "seen"))
         return done.exit_code == 0 and is_whiteout(gone) and os.path.exists(os.path.join(upper, "made"))
-    except OSError:
+    except (OSError, SandboxFailed):
         return False
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,8 +15,8 @@ import pytest
 
 from tapeout.base.egress import Filtered, Gateway, proxy_environment
 from tapeout.base.hosts import Endpoint, allow_list
-from tapeout.base.processes import Captured, run_captured
-from tapeout.base.sandbox import Confined, Policy, Sandbox, available
+from tapeout.base.processes import Captured
+from tapeout.base.sandbox import Confined, Policy, Sandbox, available, run_confined
 
 SANDBOX = next((one for one in available() if isinstance(one, Sandbox) and one.isolates_network), None)
 
@@ -84,15 +85,9 @@ def run(
         env.pop("no_proxy", None)
         argv = [sys.executable, "-I", "-c", script, *(word.format(proxy=gateway.proxy_port) for word in words)]
 
-        def started() -> Captured:
-            with confinement.launch(argv, str(folder)) as launch:
-                return run_captured(
-                    launch.argv, cwd=str(folder), env=env, timeout=60, before_exec=launch.before_exec,
-                    pass_fds=launch.pass_fds, contained=launch.contained,
-                )  # fmt: skip
-
         try:
-            return await anyio.to_thread.run_sync(started)
+            run = partial(run_confined, confinement, argv, cwd=str(folder), env=env, timeout=60)
+            return await anyio.to_thread.run_sync(run)
         finally:
             await gateway.close()
 

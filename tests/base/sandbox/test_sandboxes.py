@@ -9,7 +9,19 @@ import pytest
 
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.processes import Captured, run_captured
-from tapeout.base.sandbox import Absence, Limits, Policy, Sandbox, available, bubblewrap, detect, detection, landlock
+from tapeout.base.sandbox import (
+    Absence,
+    Confined,
+    Limits,
+    Policy,
+    Sandbox,
+    available,
+    bubblewrap,
+    detect,
+    detection,
+    landlock,
+    run_confined,
+)
 from tapeout.base.sandbox.bubblewrap import Bubblewrap
 from tapeout.base.sandbox.cgroup import task_group
 from tapeout.base.sandbox.landlock import Landlock
@@ -25,11 +37,8 @@ needs_bubblewrap = pytest.mark.skipif(
 
 
 def run(sandbox: Sandbox, policy: Policy, script: str, cwd: Path) -> Captured:
-    with sandbox.launch(policy, ["sh", "-c", script], str(cwd)) as launch:
-        return run_captured(
-            launch.argv, cwd=str(cwd), env=dict(os.environ), timeout=30, before_exec=launch.before_exec,
-            pass_fds=launch.pass_fds, contained=launch.contained,
-        )  # fmt: skip
+    confinement = Confined(sandbox, policy)
+    return run_confined(confinement, ["sh", "-c", script], cwd=str(cwd), env=dict(os.environ), timeout=30)
 
 
 @pytest.fixture
@@ -141,7 +150,7 @@ def test_a_machine_without_any_is_told_why(monkeypatch: pytest.MonkeyPatch, tmp_
     found = detect.__wrapped__()
     assert isinstance(found, Absence)
     assert len(found.reasons) == 3
-    assert found.reasons[0] == f"bubblewrap ({broken}): bwrap: not permitted"
+    assert found.reasons[0] == f"bubblewrap ({broken}): the sandbox cannot be set up: bwrap: not permitted"
     assert "program not found" in found.reasons[1]
     assert found.reasons[2] == "Landlock: this kernel has none"
     monkeypatch.setattr(detection, "_LINUX", False)
@@ -194,9 +203,4 @@ def test_whoever_was_refused_a_process_is_known(sandbox: Sandbox, place: Path) -
     policy = Policy(writable=(str(place / "work"),), limits=Limits(processes=10))
     for tasks, refused in ((5, ""), (60, "was kept from starting more than 40 processes and threads")):
         script = f"(for i in $(seq {tasks}); do sleep 40 & done) 2>/dev/null || true"
-        with sandbox.launch(policy, ["sh", "-c", script], str(place / "work")) as launch:
-            run_captured(
-                launch.argv, cwd=str(place / "work"), env=dict(os.environ), timeout=30, before_exec=launch.before_exec,
-                pass_fds=launch.pass_fds, contained=launch.contained,
-            )  # fmt: skip
-            assert launch.refused() == refused
+        assert run(sandbox, policy, script, place / "work").stopped == refused

@@ -9,10 +9,10 @@ Where to look: `policy` and `landlock.granted` are decisions without I/O; `place
 `toolchain` finds the folders without which the programs on PATH do not work; `usage` looks at what a run uses.
 
 What may go wrong: the kernel forbids user namespaces (containers, some distributions) or has no Landlock (old, or not
-Linux); the sandbox itself cannot be set up this time (`Launch.problem` says so, and no program ran).
+Linux); the sandbox itself cannot be set up this time (`SandboxFailed`: no program ran).
 """
 
-from tapeout.base.sandbox.confinement import UNCONFINED, Confined, Confinement
+from tapeout.base.sandbox.confinement import UNCONFINED, Confined, Confinement, SandboxFailed, run_confined
 from tapeout.base.sandbox.detection import Absence, available, detect
 from tapeout.base.sandbox.launch import Launch, Sandbox, apply_limits
 from tapeout.base.sandbox.policy import Limits, Network, Overlay, Policy
@@ -30,11 +30,13 @@ __all__ = [
     "Overlay",
     "Policy",
     "Sandbox",
+    "SandboxFailed",
     "Usage",
     "apply_limits",
     "available",
     "detect",
     "exceeded",
     "measure",
+    "run_confined",
     "toolchain_folders",
 ]

@@ -108,7 +108,10 @@ def mounts(steps: Sequence[Step], policy: Policy) -> list[str]:
         arguments += _mount(step)
     for overlay in policy.overlays:
         arguments += ["--overlay-src", overlay.lower]
-        arguments += ["--overlay", overlay.upper, overlay.work, overlay.target]
+        if overlay.work:
+            arguments += ["--overlay", overlay.upper, overlay.work, overlay.target]
+        else:
+            arguments += ["--overlay-src", overlay.upper, "--ro-overlay", overlay.target]
     for step in steps:
         if step.kind == "hide":
             arguments += ["--remount-ro", step.target]

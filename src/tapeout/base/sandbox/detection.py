@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tapeout.base.errors import EnvironmentProblem
 from tapeout.base.processes import Captured, run_captured
 from tapeout.base.sandbox import bubblewrap, landlock
+from tapeout.base.sandbox.confinement import Confined, run_confined
 from tapeout.base.sandbox.launch import Sandbox
 from tapeout.base.sandbox.policy import Policy
 
@@ -100,15 +101,13 @@ def _problem(sandbox: Sandbox) -> str:
         with open(os.path.join(paths["hidden"], "secret"), "w", encoding="ascii") as file:
             file.write("x")
         policy = Policy(writable=(paths["writable"],), hidden=(paths["hidden"],))
-        with sandbox.launch(policy, ["/bin/sh", "-c", _SCRIPT, "sh", folder], folder) as launch:
-            done = run_captured(
-                launch.argv,
-                cwd=folder,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                timeout=_PATIENCE,
-                before_exec=launch.before_exec,
-                pass_fds=launch.pass_fds,
-            )
+        done = run_confined(
+            Confined(sandbox, policy),
+            ["/bin/sh", "-c", _SCRIPT, "sh", folder],
+            cwd=folder,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            timeout=_PATIENCE,
+        )
         made = [os.path.exists(os.path.join(paths[name], "made")) for name in ("writable", "outside")]
         if done.exit_code == 0 and made == [True, False]:
             return ""

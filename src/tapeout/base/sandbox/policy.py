@@ -49,8 +49,8 @@ class Overlay:
     """Where the program sees it."""
     lower: str
     upper: str
-    work: str
-    """An empty folder on the file system of `upper`."""
+    work: str = ""
+    """An empty folder on the file system of `upper`; without one, the program writes nothing there."""
 
 
 Kind = Literal["hide", "hide-file", "replace", "show", "write", "link"]

@@ -27,6 +27,8 @@ class BudgetGuard(Quiet):
         self._allowances = allowances
         self._meter = Meter()
         self._wake: float | None = None
+        self._waiting = 0
+        self._stands_still = False
         self.reached: Reached | None = None
         """The budget that was reached, if one was."""
 
@@ -57,6 +59,19 @@ class BudgetGuard(Quiet):
         """The agent does not work any more, whatever else is waited for."""
         self._meter.stop(now)
         self._wake = None
+        self._stands_still = False
+
+    def waits(self, *, begins: bool, now: float) -> None:
+        """The session begins or stops to wait for a person's answer: that time is not the agent's."""
+        self._waiting += 1 if begins else -1
+        if begins and self._meter.runs:
+            self._meter.stop(now)
+            self._wake = None
+            self._stands_still = True
+        elif not self._waiting and self._stands_still:
+            self._meter.start(now)
+            self._wake = self._runs_out(now)
+            self._stands_still = False
 
     def tick(self, now: float) -> Answer:
         """Time has passed."""
