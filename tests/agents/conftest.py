@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tapeout.agents import AgentSpec, Entry, Session, Transcript, Update, open_session, read_transcript
 from tapeout.agents.scripted import PROGRAM
 from tapeout.base.processes import become_subreaper, end_descendants
+from tests.support.processes import words_of
 
 SCRIPTED = (sys.executable, "-I", "-S", PROGRAM)
 
@@ -33,7 +34,7 @@ def _no_process_left() -> Iterator[None]:
     yield
     started = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     left = psutil.wait_procs([child for child in started if child.status() != "zombie"], timeout=2)[1]
-    names = [f"{child.pid} {child.cmdline()}" for child in left if child.status() != "zombie"]
+    names = [f"{child.pid} {words}" for child in left if (words := words_of(child))]
     end_descendants(grace=0, keep=before)
     assert not names
 

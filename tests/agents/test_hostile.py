@@ -24,6 +24,7 @@ from tapeout.agents import (
 )
 from tapeout.agents.session import ANSWER_TAIL
 from tapeout.base.errors import Conflict, EnvironmentProblem
+from tests.support.processes import words_of
 
 from .conftest import Bench
 
@@ -188,7 +189,7 @@ async def test_it_dies_while_its_tool_holds_its_pipes(bench: Bench) -> None:
     prompt = "subprocess.Popen(['sleep', '600'], start_new_session=True)\nos._exit(1)"
     error = await fails_to_answer(bench, prompt, AgentDied)
     assert error.message == "custom ended with exit code 1"
-    [tool] = [child for child in psutil.Process().children() if child.cmdline() == ["sleep", "600"]]
+    [tool] = [child for child in psutil.Process().children() if words_of(child) == ["sleep", "600"]]
     tool.kill()
 
 

@@ -17,6 +17,7 @@ from tapeout.base import processes
 from tapeout.base.errors import NotAllowed
 from tapeout.engine import Executor, Job, Running
 from tapeout.engine.local import LocalExecutor
+from tests.support.processes import words_of
 
 HERE = "tests.engine.test_local"
 PATIENCE = 30.0
@@ -208,7 +209,7 @@ def test_orphans_of_a_killed_job_are_ended_and_other_jobs_are_not(adapter: Adapt
 
 def servers() -> list[psutil.Process]:
     children = psutil.Process().children()
-    return [child for child in children if "forkserver" in " ".join(child.cmdline())]
+    return [child for child in children if "forkserver" in " ".join(words_of(child))]
 
 
 def test_a_killed_server_is_replaced_and_its_jobs_go_on(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tapeout.tracker.doorbell import Doorbell
 from tests.base.egress.test_gateway import server
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 from tests.floor.test_kills import kill, wait_for
+from tests.support.processes import words_of
 
 SLEEP = f"5{os.getpid()}"
 """Seconds: a process that is told apart from others."""
@@ -280,7 +281,7 @@ def test_whoever_is_killed_nothing_is_left_and_the_work_is_saved(bench: Workbenc
 def agent_below(worker: int) -> int:
     """The program of the agent that a worker runs, in its sandbox."""
     for process in psutil.Process(worker).children(recursive=True):
-        words = process.cmdline()
+        words = words_of(process)
         if words[:1] == [sys.executable] and "scripted" in words[-1]:
             return process.pid
     raise AssertionError("it has none")

@@ -12,6 +12,7 @@ import pytest
 from tapeout.tracker.doorbell import Doorbell
 from tests.floor.conftest import CONFIG, Workbench, script, step, turn, writes
 from tests.floor.test_bad_input import bench_wait_running
+from tests.support.processes import words_of
 
 POINTS = [
     "worker.started",
@@ -161,7 +162,7 @@ def test_a_killed_fork_server_is_replaced(bench: Workbench) -> None:
     with bench.tracker() as tracker, Doorbell(bench.paths.bells) as bell:
         wait_for(bell, lambda: tracker.issue(first).status == "closed")
         for child in psutil.Process(floor.pid).children():
-            if "forkserver" in " ".join(child.cmdline()):
+            if "forkserver" in " ".join(words_of(child)):
                 kill(child.pid)
         second = bench.new("Second", writes("second.txt"))
         wait_for(bell, lambda: tracker.issue(second).status == "closed")
@@ -184,7 +185,7 @@ def test_random_kills_of_anything_lose_nothing_and_land_nothing_twice(bench: Wor
         if not bench_wait_running(bench, floor):
             floor.communicate()
             break  # nothing is left to do
-        time.sleep(chance.uniform(0.5, 3.0))  # the moment of the kill is what is random here
+        time.sleep(chance.uniform(0.3, 2.0))  # the moment of the kill is what is random here
         tree = [psutil.Process(floor.pid), *psutil.Process(floor.pid).children(recursive=True)]
         victim = chance.choice(tree)
         kill(victim.pid)

@@ -13,6 +13,7 @@ from tapeout.base.sandbox.bubblewrap import Bubblewrap
 from tapeout.gate import confine
 from tests.gate.pushing import clone
 from tests.gate.site import CONFIG, Site, commit_files
+from tests.support.processes import words_of
 
 MakeSite = Callable[..., Site]
 
@@ -35,7 +36,7 @@ def _no_process_left() -> Iterator[None]:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    names = [" ".join(child.cmdline()) for child in left if child.status() != psutil.STATUS_ZOMBIE]
+    names = [" ".join(words) for child in left if (words := words_of(child))]
     end_descendants(grace=0, keep=before)
     assert not names, f"processes were left: {names}"
 

@@ -71,7 +71,7 @@ def content(name: str, state: str) -> str | None:
     }[state]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(states=STATES, removed=st.booleans())
 def test_any_half_written_work_tree_is_put_right_but_for_what_is_somebodys(
     tmp_path_factory: pytest.TempPathFactory, states: Mapping[str, str], removed: bool
