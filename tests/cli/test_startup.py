@@ -49,6 +49,12 @@ def test_a_tracker_command_imports_nothing_heavy(cli: Cli, words: str) -> None:
     assert sorted(found.intersection(HEAVY) - ({"re", "enum"} if words in (*QUERIES, TEXTS) else set())) == []
 
 
+@pytest.mark.parametrize("words", ["workers", "questions", "failures", "context", "prime"])
+def test_what_is_asked_while_workers_run_needs_no_configuration(cli: Cli, words: str) -> None:
+    heavy = {"pydantic", "pygit2", "asyncio", "anyio", "acp", "rich", "tapeout.config"}
+    assert sorted(imported(cli, PROGRAM, words) & heavy) == []
+
+
 def test_the_version_is_told_without_the_tracker(cli: Cli) -> None:
     assert not [name for name in imported(cli, PROGRAM, "--version") if name.startswith("tapeout.tracker")]
 

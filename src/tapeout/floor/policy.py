@@ -5,12 +5,17 @@ goes in circles (`floor.guards.Tell`); a fresh session that knows the dead ends;
 a person, with a report that proposes how to split the issue (`floor.report`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tapeout.config import FloorConfig
 from tapeout.floor.cuts import CutKind
 from tapeout.tracker.model import Attempt, Outcome
+
+if TYPE_CHECKING:
+    from tapeout.config import FloorConfig  # status reads what is held, without any configuration
 
 _FAULTLESS: tuple[Outcome, ...] = ("conflict", "interrupted")
 """Outcomes that are not the work's fault; they have a budget of their own."""
