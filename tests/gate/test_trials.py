@@ -12,7 +12,7 @@ import pygit2
 import pytest
 
 from tapeout.base.git import open_bare
-from tapeout.gate.trials import Runs, Work
+from tapeout.gate.trials import TOGETHER, Runs, Work
 from tests.gate.site import Site, git
 
 
@@ -79,3 +79,49 @@ def test_a_run_reads_on_from_the_packs_of_the_lander(site: Site, runs: Runs) -> 
         return {"open": [one for one in used if ".pack" in opened().get(one, "")]}
 
     assert answer(runs, work) == {"open": used}
+
+
+class Held:
+    """A run that goes on until it is let go, as if it had been going on for a while."""
+
+    def __init__(self, runs: Runs, seconds: float) -> None:
+        reading, self._writing = os.pipe()
+        os.set_inheritable(reading, True)
+
+        def work() -> dict[str, Any]:
+            with open(f"/proc/{lander}/fd/{reading}", "rb") as file:
+                return {"said": file.read().decode()}
+
+        lander = os.getpid()
+        self.run = runs.start(work)
+        self.run.begun -= seconds
+        self._runs, self._reading = runs, reading
+
+    def end(self) -> None:
+        """Let it go, and wait until the lander knows."""
+        os.close(self._writing)
+        while self.run not in self._runs.ended():
+            select.select(self._runs.descriptors(), [], [])
+        os.close(self._reading)
+
+
+def test_a_run_that_began_with_one_that_has_ended_is_waited_for(runs: Runs) -> None:
+    one, two, early = Held(runs, 100.0), Held(runs, 99.0), Held(runs, 150.0)
+    assert runs.more_soon() == 0.0
+    one.end()
+    assert 0.0 < runs.more_soon() <= TOGETHER * 100.1, "the second one began within a second of it"
+    late = Held(runs, 0.0)
+    late.end()
+    assert runs.more_soon() > 0.0, "one that began later does not make the second one forgotten"
+    two.end()
+    assert runs.more_soon() == 0.0, "the one that began long before has its own time"
+    early.end()
+    assert runs.more_soon() == 0.0
+
+
+def test_a_run_that_is_called_off_is_not_waited_for(runs: Runs) -> None:
+    one, two = Held(runs, 100.0), Held(runs, 100.0)
+    one.end()
+    assert runs.more_soon() > 0.0
+    runs.call_off(two.run)
+    assert runs.more_soon() == 0.0

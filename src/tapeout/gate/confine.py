@@ -58,6 +58,12 @@ def sandbox_note(config: Config) -> str:
     return f"none: {found.reason}" if isinstance(found, Absence) else found.description
 
 
+def try_sandbox(config: Config) -> None:
+    """Find out which sandbox works here: known from then on in this process, and in those that are forked from it."""
+    if config.gate.sandbox != "off":
+        detect()
+
+
 def sandbox_warning(paths: StatePaths) -> str:
     """What has to be known of the sandbox that checks of the target branch get here; empty if nothing is amiss.
 

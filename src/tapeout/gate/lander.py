@@ -30,6 +30,7 @@ from tapeout.base.paths import Repository, StatePaths
 from tapeout.base.processes import become_subreaper
 from tapeout.gate.aftermath import Aftermath, record_for
 from tapeout.gate.candidate import MergeConflict, candidate_message
+from tapeout.gate.confine import try_sandbox
 from tapeout.gate.environment import GateUnavailable, unavailable
 from tapeout.gate.evidence import Record, attach
 from tapeout.gate.examine import LOOKS_AT_HISTORY
@@ -108,6 +109,7 @@ class _Lander:
         try:
             with Runs(self._paths.runs_lock) as runs, Doorbell(self._paths.bells) as bell:
                 self._target = self._look()
+                try_sandbox(self._target.config)
                 self._cautious = bool(reconcile(self._paths, self._tracker, self._hub, self._target.main))
                 publish(self._paths, self._repository, self._target.config, self._tracker, quiet=True)
                 self._runs, self._red_main = runs, RedMain(self._paths, self._tracker, runs)
@@ -229,6 +231,8 @@ class _Lander:
             return True
         for combination in now.cancel:
             self._runs.call_off(self._book.forget(combination, "running").run)
+        if self._runs.more_soon():
+            return False
         started = [self._start(combination, changes) for combination in now.start]
         return not all(started)
 
@@ -287,14 +291,17 @@ class _Lander:
         """Until a run ends or the set of changes is another one."""
         known = {change.id for change in self._tracker.changes()}
         while True:
-            select.select([bell.fileno(), *self._runs.descriptors()], [], [], self._runs.patience or LOOK_SECONDS)
+            soon = self._runs.more_soon()
+            patience = min(soon or LOOK_SECONDS, self._runs.patience or LOOK_SECONDS)
+            select.select([bell.fileno(), *self._runs.descriptors()], [], [], patience)
             self._left_over |= self._runs.reap()
             ended = self._runs.ended()
             for run in ended:
                 if not self._red_main.note_end(run):
                     self._note_end(self._book.of_run(run.pid))
             bell.clear()
-            if ended or {change.id for change in self._tracker.changes()} != known:
+            is_late = soon and not self._runs.more_soon()
+            if ended or is_late or {change.id for change in self._tracker.changes()} != known:
                 return
 
     def _sweep(self) -> None:
@@ -382,6 +389,7 @@ class _Lander:
             return
         point("landing.moved")
         self._aftermath.add(links, changes, record)
+        self._measure()
         self._target = Target(self._target.branch, tip, load_config(self._hub, tip))
         self._stack = self._stack.on(tip)
         for run in self._book.move_on(links):
@@ -407,7 +415,7 @@ class _Lander:
 
     def _measure(self) -> None:
         recent = self._tracker.decided(MEASURED)
-        self._pass_rate = pass_rate(recent.landed, recent.refused)
+        self._pass_rate = pass_rate(recent.landed + len(self._aftermath.changes()), recent.refused)
 
     def _show(self, changes: Mapping[str, Change]) -> None:
         view = self._book.view(self._target.main, self._clashes, tuple(changes))

@@ -36,6 +36,9 @@ GRACE_SECONDS = 5.0
 REMIND_SECONDS = 1.0
 """A run that was called off and goes on is asked again after this time."""
 
+TOGETHER = 0.03
+"""Runs that began within this part of a run's duration are expected to end within as much of each other."""
+
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 65536
 _MOST_OPEN = 65536
@@ -88,6 +91,8 @@ class Runs:
         self._lock = -1
         self._going: list[Run] = []
         self._called_off: list[Run] = []
+        self._companions: list[Run] = []
+        self._companions_due = 0.0
 
     def __enter__(self) -> Self:
         become_subreaper()
@@ -159,7 +164,19 @@ class Runs:
         for run in done:
             self._going.remove(run)
             _bury(run)
+        now = time.monotonic()
+        for run in done:
+            near = TOGETHER * (now - run.begun)
+            if companions := [other for other in self._going if abs(other.begun - run.begun) <= near]:
+                self._companions, self._companions_due = companions, now + near
         return done
+
+    def more_soon(self) -> float:
+        """Seconds within which a run is expected to end that began together with the one that ended last; 0 if there is
+        none. What both have to say makes a better plan than what one of them has."""
+        if not any(run in self._going for run in self._companions):
+            return 0.0
+        return max(0.0, self._companions_due - time.monotonic())
 
     def reap(self) -> bool:
         """Forget runs that were called off and have ended, and remind the others; whether one ended, which may have
