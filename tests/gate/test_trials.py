@@ -119,6 +119,14 @@ def test_a_run_that_began_with_one_that_has_ended_is_waited_for(runs: Runs) -> N
     assert runs.more_soon() == 0.0
 
 
+def test_a_run_that_is_expected_is_waited_for_until_it_ends(runs: Runs) -> None:
+    one = Held(runs, 0.0)
+    runs.expect(one.run, 50.0)
+    assert 0.0 < runs.more_soon() <= 50.0
+    one.end()
+    assert runs.more_soon() == 0.0
+
+
 def test_a_run_that_is_called_off_is_not_waited_for(runs: Runs) -> None:
     one, two = Held(runs, 100.0), Held(runs, 100.0)
     one.end()

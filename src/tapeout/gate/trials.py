@@ -91,8 +91,7 @@ class Runs:
         self._lock = -1
         self._going: list[Run] = []
         self._called_off: list[Run] = []
-        self._companions: list[Run] = []
-        self._companions_due = 0.0
+        self._due: dict[int, float] = {}
 
     def __enter__(self) -> Self:
         become_subreaper()
@@ -167,16 +166,20 @@ class Runs:
         now = time.monotonic()
         for run in done:
             near = TOGETHER * (now - run.begun)
-            if companions := [other for other in self._going if abs(other.begun - run.begun) <= near]:
-                self._companions, self._companions_due = companions, now + near
+            for other in self._going:
+                if abs(other.begun - run.begun) <= near:
+                    self.expect(other, near)
         return done
 
+    def expect(self, run: Run, seconds: float) -> None:
+        """A run is about to end, within so many seconds from now."""
+        self._due[run.pid] = time.monotonic() + seconds
+
     def more_soon(self) -> float:
-        """Seconds within which a run is expected to end that began together with the one that ended last; 0 if there is
-        none. What both have to say makes a better plan than what one of them has."""
-        if not any(run in self._going for run in self._companions):
-            return 0.0
-        return max(0.0, self._companions_due - time.monotonic())
+        """Seconds within which a run that goes on is expected to end; 0 if none is. One that began together with
+        another that has ended is: what both have to say makes a better plan than what one of them has."""
+        self._due = {run.pid: self._due[run.pid] for run in self._going if run.pid in self._due}
+        return max(0.0, max(self._due.values(), default=0.0) - time.monotonic())
 
     def reap(self) -> bool:
         """Forget runs that were called off and have ended, and remind the others; whether one ended, which may have

@@ -4,12 +4,12 @@ import pytest
 
 from tapeout.config import GateConfig, PrivilegedConfig
 from tapeout.gate.integrity.alarm import WHAT_TO_DO, Alarm, findings_of
-from tapeout.gate.integrity.change import LINK, Paths
+from tapeout.gate.integrity.change import LINK
 from tapeout.gate.integrity.commits import Commit, Commits, commit_alarms
 from tapeout.gate.integrity.lookalikes import mixed_word, skeleton
 from tapeout.gate.integrity.paths import link_objection, name_objection
 from tapeout.tracker.model import PERMISSIONS
-from tests.gate.integrity.changes import alarms, said
+from tests.gate.integrity.changes import Paths, alarms, said
 
 PYPROJECT = """
 [project]

@@ -5,7 +5,6 @@ Reading is all that happens here; the rules are functions of what was read.
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import pygit2
@@ -17,7 +16,6 @@ LARGEST_FILE = 2_000_000
 REGULAR = frozenset({int(FileMode.BLOB), int(FileMode.BLOB_EXECUTABLE)})
 LINK = int(FileMode.LINK)
 SUBMODULE = int(FileMode.COMMIT)
-FOLDER = int(FileMode.TREE)
 
 
 class Side(NamedTuple):
@@ -79,44 +77,6 @@ class Change(NamedTuple):
     files: tuple[FileChange, ...]
     base: Tree
     candidate: Tree
-
-
-class Paths:
-    """A tree of which only the texts are known: path to text. For tests and for comparing two folders of texts."""
-
-    def __init__(self, texts: Mapping[str, str], modes: Mapping[str, int] | None = None) -> None:
-        self.texts = texts
-        self._modes = modes or {}
-
-    @cached_property
-    def _folders(self) -> dict[str, dict[str, int]]:
-        found: dict[str, dict[str, int]] = {"": {}}
-        for path in self.texts:
-            mode, at = self._modes.get(path, int(FileMode.BLOB)), path
-            while at:
-                folder, _, name = at.rpartition("/")
-                found.setdefault(folder, {})[name] = mode
-                mode, at = FOLDER, folder
-        return found
-
-    def entries(self, folder: str) -> Mapping[str, int]:
-        """As `Tree` has it."""
-        return self._folders.get(folder, {})
-
-    def text(self, path: str) -> str | None:
-        """As `Tree` has it."""
-        return self.texts.get(path)
-
-    def side(self, path: str) -> Side | None:
-        """A path as one side of a change."""
-        return Side(self._modes.get(path, int(FileMode.BLOB)), self.texts[path]) if path in self.texts else None
-
-
-def change_of(base: Paths, candidate: Paths) -> Change:
-    """The change between two trees of texts."""
-    paths = sorted(base.texts.keys() | candidate.texts.keys())
-    files = [FileChange(path, base.side(path), candidate.side(path)) for path in paths]
-    return Change(tuple(file for file in files if file.before != file.after), base, candidate)
 
 
 class _GitTree:
