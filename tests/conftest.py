@@ -15,11 +15,6 @@ PATIENCE_SECONDS = 10.0
 """How long what is ending by itself may take, such as the background flush of a command."""
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three for two cores: many tests wait for real processes a third of their time."""
-    return -(-3 * (os.cpu_count() or 1) // 2)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _nothing_is_flushed() -> Iterator[None]:
     """No test cuts the power, and every flush costs milliseconds: that they happen is tested in a process of its own
