@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from tests.conftest import PATIENCE_SECONDS
+
 
 class Shell:
     """Runs `tapeout` in a repository, with a state directory of its own."""
@@ -50,6 +52,11 @@ class Shell:
     def processes(self) -> list[psutil.Process]:
         """What runs of this state directory: floor, workers, gates, agents and whatever they started."""
         return [process for process in psutil.process_iter() if _environment(process) == str(self._state)]
+
+    def left_running(self) -> list[psutil.Process]:
+        """What still runs of it after what ends by itself has had the time to, such as the background flush of a
+        command."""
+        return psutil.wait_procs(self.processes(), timeout=PATIENCE_SECONDS)[1]
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "tapeout", *words]

@@ -58,7 +58,7 @@ def test_eight_workers_land_eight_improvements(
         (attempt,) = issue["attempts"]
         assert attempt["tokens_used"] > 0, "the agent's own report of its context was not read"
     assert all(request.reply.status == 200 for request in model_server.requests)
-    assert shell.processes() == []
+    assert shell.left_running() == []
 
 
 def test_a_killed_floor_and_killed_agents_lose_nothing(
@@ -85,7 +85,7 @@ def test_a_killed_floor_and_killed_agents_lose_nothing(
     # The floor was killed, not the workers: each started its agent again, which went on where it had been.
     assert [[attempt["outcome"] for attempt in issue["attempts"]] for issue in issues] == [["landed"]] * len(issues)
     assert sum(_times_taken_up(shell, attempt["id"]) for issue in issues for attempt in issue["attempts"]) >= 1
-    assert shell.processes() == []
+    assert shell.left_running() == []
 
 
 def _those_of(drafts: Sequence[IssueDraft], issues: list[dict[str, Any]]) -> list[dict[str, Any]]:

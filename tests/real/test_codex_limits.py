@@ -71,7 +71,7 @@ def work(shell: Shell, first: Sequence[Sequence[dict[str, Any]]], later: Sequenc
     assert issue["resolution"] == "landed", (
         f"{issue['attempts']}: {issue['needs_person']}\n{shell.tapeout('logs')[-6000:]}"
     )
-    assert shell.processes() == []
+    assert shell.left_running() == []
     return dict(issue)
 
 
